@@ -1,0 +1,62 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { makeInitrd } from '../boot/initrd.ts';
+import { BootyardError } from '../errors.ts';
+import { buildDefault } from '../images/default/debian.ts';
+import { buildTiny } from '../images/default/tiny.ts';
+import type { ApiClient } from './client.ts';
+import type { Progress } from './contract.ts';
+import type { ImageInfo } from './image.ts';
+
+const builders = { 'pc-x86-64-tiny': buildTiny, 'pc-x86-64-default': buildDefault };
+type DefaultImage = keyof typeof builders;
+
+export interface BuildDefaultOptions {
+  /** all default images when absent */
+  names?: string[];
+  /** build again what is there already */
+  force?: boolean;
+  signal?: AbortSignal;
+  onProgress?: (progress: Progress) => void;
+  /** output of the programs that build */
+  log?: (line: string) => void;
+  env?: NodeJS.ProcessEnv;
+}
+
+/**
+ * Builds default images from Debian packages and imports them. This happens in the client's process: the lab's own
+ * network, where the daemon lives, reaches no package mirror. Answers the images asked for.
+ */
+export async function buildDefaultImages(
+  client: Pick<ApiClient, 'call'>,
+  options: BuildDefaultOptions,
+): Promise<ImageInfo[]> {
+  const { signal, onProgress } = options;
+  const names = (options.names ?? Object.keys(builders)).map(defaultImage);
+  const there = new Set((await client.call('image.list', {})).map((image) => image.name));
+  for (const name of names.filter((name) => options.force || !there.has(name))) {
+    const built = await builders[name]({
+      workFolder: cacheFolder(options.env ?? process.env),
+      signal: signal ?? new AbortController().signal,
+      progress: (step) => onProgress?.({ message: `${name}: ${step}` }),
+      log: options.log ?? (() => undefined),
+      makeInitrd,
+    });
+    const request = { path: built.tar, name, labels: built.labels, force: options.force ?? false };
+    await client.call('image.import', request, { signal, onProgress });
+  }
+  return client.call('image.list', { images: names });
+}
+
+function defaultImage(name: string): DefaultImage {
+  if (name === 'pc-x86-64-tiny' || name === 'pc-x86-64-default') return name;
+  const known = Object.keys(builders).join(' and ');
+  throw new BootyardError('image.noRecipe', `There is no default image '${name}'; there are ${known}.`, {
+    name,
+  });
+}
+
+/** Built tars stay here, so that another lab of the same user does not build them again. */
+function cacheFolder(env: NodeJS.ProcessEnv): string {
+  return join(env.XDG_CACHE_HOME || join(env.HOME ?? homedir(), '.cache'), 'bootyard');
+}

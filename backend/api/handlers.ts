@@ -1,0 +1,139 @@
+import { BootyardError } from '../errors.ts';
+import type { Timeline } from '../events/timeline.ts';
+import type { NodeInfo } from '../nodes/info.ts';
+import type { ByteStream, CallContext, CheckedParams, Result } from './contract.ts';
+import type { ImageInfo } from './image.ts';
+import type { LabStatus } from './lab.ts';
+import type { ServedHandlers } from './server-connection.ts';
+
+/** What the API asks of the nodes layer. Sets are in WalT's syntax; every error is a sentence for users. */
+export interface NodeActions {
+  list(set?: string[]): NodeInfo[];
+  create(params: CheckedParams<'node.create'>): Promise<NodeInfo>;
+  boot(set: string[], image?: string): Promise<NodeInfo[]>;
+  reboot(set: string[], hard: boolean): Promise<NodeInfo[]>;
+  stop(set: string[]): Promise<NodeInfo[]>;
+  wait(set: string[], timeoutSeconds: number | undefined, signal: AbortSignal): Promise<NodeInfo[]>;
+  config(
+    set: string[],
+    settings: Record<string, string>,
+  ): Result<'node.config'> | Promise<Result<'node.config'>>;
+  rename(node: string, name: string): NodeInfo | Promise<NodeInfo>;
+  remove(set: string[], force: boolean): Promise<void>;
+  timeline(node: string): Timeline | Promise<Timeline>;
+  console(node: string, history: boolean, stream: ByteStream): void | Promise<void>;
+}
+
+/** An image as the store knows it, which does not know of nodes. */
+export type StoredImage = Omit<ImageInfo, 'inUse' | 'nodes' | 'layers'> & { layers: readonly unknown[] };
+export interface ImageActions {
+  list(): StoredImage[] | Promise<StoredImage[]>;
+  import(
+    params: CheckedParams<'image.import'> & Pick<CallContext, 'signal' | 'progress'>,
+  ): Promise<StoredImage>;
+  remove(name: string): Promise<void> | void;
+}
+
+export interface HandlerParts {
+  nodes: NodeActions;
+  images: ImageActions;
+  shellCommand: (params: CheckedParams<'node.shellCommand'>) => Promise<string[]> | string[];
+  status: () => Promise<LabStatus> | LabStatus;
+  /** ends nodes and servers, and leaves the API up until the answer is sent */
+  shutdown: () => Promise<void>;
+  /** the images, or the nodes that use them, are not what they were */
+  imagesChanged: () => void;
+}
+
+/** The daemon's answers to every call, put together from its parts. */
+export function makeHandlers(parts: HandlerParts): ServedHandlers {
+  return { ...labHandlers(parts), ...nodeHandlers(parts), ...imageHandlers(parts) };
+}
+
+type HandlersOf<Noun extends string> = Pick<
+  ServedHandlers,
+  Extract<keyof ServedHandlers, `${Noun}.${string}`>
+>;
+
+function labHandlers({ status, shutdown }: HandlerParts): HandlersOf<'lab'> {
+  return {
+    'lab.status': () => status(),
+    'lab.shutdown': async () => {
+      await shutdown();
+      return {};
+    },
+  };
+}
+
+function nodeHandlers({ nodes, shellCommand }: HandlerParts): HandlersOf<'node'> {
+  return {
+    'node.list': (params) => nodes.list(params.nodes),
+    'node.create': (params) => nodes.create(params),
+    'node.boot': (params) => nodes.boot(params.nodes, params.image),
+    'node.reboot': (params) => nodes.reboot(params.nodes, params.hard),
+    'node.stop': (params) => nodes.stop(params.nodes),
+    'node.wait': (params, { signal }) => nodes.wait(params.nodes, params.timeoutSeconds, signal),
+    'node.config': (params) => nodes.config(params.nodes, params.settings),
+    'node.rename': (params) => nodes.rename(params.node, params.name),
+    'node.remove': async (params) => {
+      await nodes.remove(params.nodes, params.force);
+      return {};
+    },
+    'node.timeline': (params) => nodes.timeline(params.node),
+    'node.shellCommand': async (params) => ({ argv: await shellCommand(params) }),
+    'node.console': async (params, context) => {
+      const stream = context.openStream();
+      await nodes.console(params.node, params.history, stream);
+      return { stream: stream.id };
+    },
+  };
+}
+
+function imageHandlers(parts: HandlerParts): HandlersOf<'image'> {
+  const { images, nodes, imagesChanged } = parts;
+  return {
+    'image.list': async (params) => {
+      const all = await imageInfos(parts);
+      return params.images === undefined ? all : params.images.map((name) => imageNamed(all, name));
+    },
+    'image.import': async (params, context) => {
+      const { signal, progress } = context;
+      const stored = await images.import({ ...params, signal, progress });
+      imagesChanged();
+      return withNodes(stored, nodes.list());
+    },
+    'image.remove': async (params) => {
+      const all = await imageInfos(parts);
+      const chosen = [...new Set(params.images)].map((name) => imageNamed(all, name));
+      for (const image of chosen) if (image.inUse) throw inUse(image);
+      for (const image of chosen) await images.remove(image.name);
+      imagesChanged();
+      return {};
+    },
+  };
+}
+
+/** All images, each with the nodes that boot it. */
+export async function imageInfos(parts: Pick<HandlerParts, 'images' | 'nodes'>): Promise<ImageInfo[]> {
+  const nodes = parts.nodes.list();
+  return (await parts.images.list()).map((image) => withNodes(image, nodes));
+}
+
+function withNodes(image: StoredImage, nodes: NodeInfo[]): ImageInfo {
+  const users = nodes.filter((node) => node.image === image.name).map((node) => node.name);
+  return { ...image, layers: image.layers.length, inUse: users.length > 0, nodes: users };
+}
+
+function imageNamed(images: ImageInfo[], name: string): ImageInfo {
+  const found = images.find((image) => image.name === name);
+  if (found !== undefined) return found;
+  throw new BootyardError('image.unknown', `Error: No such image '${name}'. (tip: bootyard image show)`, {
+    image: name,
+  });
+}
+
+function inUse(image: ImageInfo): BootyardError {
+  const nodes = image.nodes.join(', ');
+  const sentence = `Sorry, cannot proceed because the image is in use. Nodes that boot '${image.name}': ${nodes}.`;
+  return new BootyardError('image.inUse', sentence, { image: image.name, nodes: image.nodes });
+}

@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { method } from './method.ts';
+
+export const ImageInfo = z.object({
+  name: z.string(),
+  /** 64 hex digits: sha256 of the image's configuration, as Docker and Podman count it */
+  id: z.string(),
+  labels: z.record(z.string(), z.string()),
+  /** uncompressed bytes of all layers */
+  sizeBytes: z.number(),
+  /** ISO time */
+  created: z.string(),
+  inUse: z.boolean(),
+  /** names of the nodes that boot it */
+  nodes: z.array(z.string()),
+  layers: z.number(),
+  /** node models of the label walt.node.models */
+  models: z.array(z.string()),
+});
+export type ImageInfo = z.infer<typeof ImageInfo>;
+
+export const imageMethods = {
+  'image.list': method(z.object({ images: z.array(z.string()).optional() }), z.array(ImageInfo)),
+  /** `path`: absolute; a root file system tar, an OCI or Docker archive, an OCI layout or a root folder. Progress, cancel. */
+  'image.import': method(
+    z.object({
+      path: z.string(),
+      name: z.string(),
+      labels: z.record(z.string(), z.string()).default({}),
+      force: z.boolean().default(false),
+    }),
+    ImageInfo,
+  ),
+  'image.remove': method(z.object({ images: z.array(z.string()).min(1) }), z.object({})),
+};

@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { method } from './method.ts';
+
+export const LabStatus = z.object({
+  state: z.enum(['stopped', 'starting', 'running', 'stopping']),
+  /** absent when stopped; `pid` as the host sees it */
+  daemon: z
+    .object({ pid: z.number(), version: z.string(), rssBytes: z.number(), startedAt: z.string() })
+    .optional(),
+  acceleration: z.enum(['kvm', 'tcg', 'unknown']),
+  /** why that acceleration, one sentence */
+  accelerationReason: z.string().optional(),
+  network: z.object({ name: z.string(), address: z.string() }),
+  nodes: z.object({ booted: z.number(), total: z.number() }),
+});
+export type LabStatus = z.infer<typeof LabStatus>;
+
+/** Both ends name the protocol they speak; the server refuses another `protocol` with one sentence. */
+export const PROTOCOL = 1;
+export const labMethods = {
+  'lab.handshake': method(
+    z.object({ protocol: z.number(), version: z.string() }),
+    z.object({ protocol: z.number(), version: z.string() }),
+  ),
+  'lab.status': method(z.object({}), LabStatus),
+  /** Ends every node, closes the servers, then answers; the caller ends the keeper. */
+  'lab.shutdown': method(z.object({}), z.object({})),
+};

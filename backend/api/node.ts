@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { Timeline } from '../events/timeline.ts';
+import { NodeInfo } from '../nodes/info.ts';
+import { NodeSettings } from '../nodes/settings.ts';
+import { method } from './method.ts';
+
+export { NodeInfo, NodeState } from '../nodes/info.ts';
+export { checkSettings, settingsHelp, NodeSettings, withDefaults } from '../nodes/settings.ts';
+export { Timeline } from '../events/timeline.ts';
+
+/** Node sets in WalT's syntax: names, comma lists, `all-nodes`, `my-nodes`. */
+const NodeSet = z.array(z.string()).min(1);
+
+export const nodeMethods = {
+  'node.list': method(z.object({ nodes: NodeSet.optional() }), z.array(NodeInfo)),
+  'node.create': method(
+    z.object({ name: z.string(), image: z.string().optional(), settings: NodeSettings.optional() }),
+    NodeInfo,
+  ),
+  /** Sets the image if one is given, then powers the nodes on (again). Answers when QEMU runs. */
+  'node.boot': method(z.object({ nodes: NodeSet, image: z.string().optional() }), z.array(NodeInfo)),
+  'node.reboot': method(z.object({ nodes: NodeSet, hard: z.boolean().default(false) }), z.array(NodeInfo)),
+  'node.stop': method(z.object({ nodes: NodeSet }), z.array(NodeInfo)),
+  /** Waits for *booted*; fails with `node.failed` when one fails, `node.timeout` when time is up. Can be cancelled. */
+  'node.wait': method(z.object({ nodes: NodeSet, timeoutSeconds: z.number().optional() }), z.array(NodeInfo)),
+  'node.config': method(
+    z.object({ nodes: NodeSet, settings: z.record(z.string(), z.string()) }),
+    z.object({ nodes: z.array(NodeInfo), message: z.string() }),
+  ),
+  'node.rename': method(z.object({ node: z.string(), name: z.string() }), NodeInfo),
+  /** Without `force` a node that runs is refused with `node.running`. */
+  'node.remove': method(z.object({ nodes: NodeSet, force: z.boolean().default(false) }), z.object({})),
+  'node.timeline': method(z.object({ node: z.string() }), Timeline),
+  /** What to start on the host to be in the node: enters the lab's namespaces and runs ssh there. */
+  'node.shellCommand': method(
+    z.object({ node: z.string(), command: z.string().optional(), tty: z.boolean() }),
+    z.object({ argv: z.array(z.string()).min(1) }),
+  ),
+  /** Opens a byte stream (`stream.ts`): the serial line, after its history since power-on if asked for. */
+  'node.console': method(
+    z.object({ node: z.string(), history: z.boolean() }),
+    z.object({ stream: z.number() }),
+  ),
+};

@@ -1,0 +1,166 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { BootyardError } from '../errors.ts';
+import type { ImageRecord, ImageStore } from '../images/store.ts';
+import { writeTar } from '../images/tar-writer.ts';
+import type { ImageTree } from '../images/tree.ts';
+import { firmwarePath } from './firmware.ts';
+import { injectedLayer, type LabIdentity } from './injected-layer.ts';
+import { nodeModel } from './models.ts';
+import type { ServedNodes } from './served-nodes.ts';
+import { stage1Path } from './stage1.ts';
+
+export interface PlannedNode {
+  mac: string;
+  ip: string;
+  name: string;
+  model: string;
+  /** name of the image */
+  image: string;
+}
+/** What one power-on is made of. It stays the same until the node's next power-on, across restarts of the daemon. */
+export interface BootPlan {
+  /** hex */
+  readonly id: string;
+  readonly node: PlannedNode;
+  /** 64 hex digits */
+  readonly imageId: string;
+  /** the image's layers and the injected one */
+  readonly tree: ImageTree;
+}
+/** Files for QEMU's -kernel and -initrd; none when the network card's ROM boots. */
+export interface NodeFirmware {
+  kernel?: string;
+  initrd?: string;
+}
+
+const SavedPlan = z.object({
+  id: z.string().regex(/^[0-9a-f]{16}$/),
+  imageId: z.string().regex(/^[0-9a-f]{64}$/),
+  node: z.object({ mac: z.string(), ip: z.string(), name: z.string(), model: z.string(), image: z.string() }),
+});
+type SavedPlan = z.infer<typeof SavedPlan>;
+
+export interface PlannerParts {
+  images: ImageStore;
+  served: ServedNodes;
+  lab: LabIdentity;
+  /** ends a node's connections: a machine that is off never will */
+  dropClient: (address: string) => void;
+  log: (line: string) => void;
+}
+
+/** Makes boot plans, and finds those of nodes that run since before this daemon. */
+export class BootPlanner {
+  readonly #parts: PlannerParts;
+
+  constructor(parts: PlannerParts) {
+    this.#parts = parts;
+  }
+
+  /** Writes the node's injected layer into `folder`, opens the tree, and serves it to the node's address. */
+  async plan(node: PlannedNode, folder: string): Promise<BootPlan> {
+    const image = this.#image(node.image, node.model);
+    this.release(node);
+    const base = await this.#parts.images.tree(image.id);
+    const id = randomBytes(8).toString('hex');
+    mkdirSync(folder, { recursive: true });
+    try {
+      const described = { id: image.id, sizeKib: Math.ceil(image.sizeBytes / 1024) };
+      writeTar(layerFile(folder, id), injectedLayer(base, node, described, this.#parts.lab));
+      const saved: SavedPlan = { id, imageId: image.id, node };
+      writeFileSync(join(folder, 'plan.json.new'), JSON.stringify(saved));
+      renameSync(join(folder, 'plan.json.new'), join(folder, 'plan.json'));
+      removeOldLayers(folder, id);
+      return this.#serve(saved, base, folder);
+    } finally {
+      base.close();
+    }
+  }
+
+  /** The plan of a boot that goes on: same layer file, so the same tree identity and the same file handles. */
+  async adopt(node: PlannedNode, folder: string): Promise<BootPlan | undefined> {
+    const file = join(folder, 'plan.json');
+    if (!existsSync(file)) return undefined;
+    const saved = SavedPlan.safeParse(parseJson(readFileSync(file, 'utf8')));
+    if (!saved.success || saved.data.node.mac !== node.mac || !existsSync(layerFile(folder, saved.data.id))) {
+      this.#parts.log(`${file} does not describe a boot of ${node.name}; its root is not served any more`);
+      return undefined;
+    }
+    const base = await this.#parts.images.tree(saved.data.imageId);
+    try {
+      return this.#serve(saved.data, base, folder);
+    } finally {
+      base.close();
+    }
+  }
+
+  /** The node is off: nothing is served to it any more. */
+  release(node: PlannedNode): void {
+    this.#parts.dropClient(node.ip);
+    this.#parts.served.remove(node.ip)?.tree.close();
+  }
+
+  firmware(kind: 'ipxe' | 'pxe'): NodeFirmware {
+    return kind === 'pxe' ? {} : { kernel: firmwarePath('ipxe.lkrn'), initrd: stage1Path() };
+  }
+
+  /** Throws WalT's sentence when the image is unknown or not for this model. */
+  checkImage(image: string, model: string): void {
+    this.#image(image, model);
+  }
+
+  defaultImage(model: string): string {
+    const names = [`${model}-default`, `${model}-tiny`];
+    const found = names.find((name) => this.#parts.images.get(name) !== undefined);
+    if (found) return found;
+    throw new BootyardError(
+      'image.noDefault',
+      `There is no default image for ${model} nodes: build one with 'bootyard image build-default' or name one with --image.`,
+    );
+  }
+
+  #image(name: string, model: string): ImageRecord {
+    const image = this.#parts.images.get(name);
+    if (!image) {
+      throw new BootyardError('image.unknown', `Error: No such image '${name}'. (tip: bootyard image show)`, {
+        image: name,
+      });
+    }
+    const models = (image.labels['walt.node.models'] ?? '').split(',').map((text) => text.trim());
+    if (!models.includes(nodeModel(model).name)) {
+      throw new BootyardError('image.incompatible', `Sorry, this image is not compatible with ${model}.`, {
+        image: name,
+        model,
+      });
+    }
+    return image;
+  }
+
+  #serve(saved: SavedPlan, base: ImageTree, folder: string): BootPlan {
+    const tree = base.withLayer(layerFile(folder, saved.id));
+    const plan: BootPlan = { id: saved.id, node: saved.node, imageId: saved.imageId, tree };
+    this.#parts.served.add(plan);
+    return plan;
+  }
+}
+
+function layerFile(folder: string, id: string): string {
+  return join(folder, `injected-${id}.tar`);
+}
+
+function removeOldLayers(folder: string, current: string): void {
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith('injected-') && !name.includes(current)) rmSync(join(folder, name));
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,99 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { buildDefaultImages } from '../api/default-images.ts';
+import type { Params } from '../api/contract.ts';
+import type { ImageInfo } from '../api/image.ts';
+import type { LabSession, Session } from './session.ts';
+import { formatSize, formatTable } from './table.ts';
+import { collect, nameValuePairs } from './usage.ts';
+
+interface ShowOptions {
+  json?: boolean;
+  namesOnly?: boolean;
+}
+
+export function addImageCommands(program: Command, session: Session): void {
+  const image = program.command('image').description('operating systems that nodes boot');
+  image
+    .command('import')
+    .description('import a root file system tar, an OCI or Docker archive, an OCI layout or a folder')
+    .argument('<path>')
+    .argument('<name>')
+    .option('--label <k=v>', 'add a label, such as walt.node.models=pc-x86-64 (may be given again)', collect)
+    .option('--force', 'replace an image of this name')
+    .action(async (path: string, name: string, options: { label?: string[]; force?: boolean }) => {
+      const sentence = 'Please provide labels as `<label name>=<label value>`.';
+      const labels = nameValuePairs(options.label ?? [], sentence);
+      const request = { path: resolve(path), name, labels, force: options.force ?? false };
+      await session.withLab((lab) => importImage(lab, request));
+    });
+  image
+    .command('show')
+    .description('list images')
+    .argument('[image...]')
+    .option('--json', 'print JSON')
+    .option('--names-only', 'print names only')
+    .action((names: string[], options: ShowOptions) => session.withLab((lab) => show(lab, names, options)));
+  image
+    .command('remove')
+    .description('remove images that no node uses')
+    .argument('<image...>')
+    .action(async (images: string[]) => {
+      await session.withLab((lab) => lab.call('image.remove', { images }));
+    });
+  image
+    .command('build-default')
+    .description('build the default images from Debian packages; those that are there stay')
+    .argument('[name...]')
+    .option('--force', 'build again what is there')
+    .action((names: string[], options: { force?: boolean }) =>
+      session.withLab((lab) => buildDefault(lab, names, options.force ?? false)),
+    );
+}
+
+async function importImage(lab: LabSession, request: Params<'image.import'>): Promise<void> {
+  const image = await lab.call('image.import', request);
+  lab.session.print(`New image ${image.name} saved.`);
+}
+
+async function show(lab: LabSession, names: string[], options: ShowOptions): Promise<void> {
+  const images = await lab.call('image.list', names.length > 0 ? { images: names } : {});
+  if (options.json) return lab.session.printJson(images);
+  if (options.namesOnly) return images.forEach((image) => lab.session.print(image.name));
+  if (images.length === 0) {
+    return lab.session.print(
+      'There is no image yet.\nBuild the default ones with `bootyard image build-default`.',
+    );
+  }
+  lab.session.print(imageTable(images));
+}
+
+function imageTable(images: ImageInfo[]): string {
+  const header = ['name', 'in_use', 'created', 'size', 'compatibility'];
+  const rows = images.map((image) => [
+    image.name,
+    image.inUse ? 'True' : 'False',
+    image.created.slice(0, 19).replace('T', ' '),
+    formatSize(image.sizeBytes),
+    image.models.join(','),
+  ]);
+  return formatTable(header, rows);
+}
+
+async function buildDefault(lab: LabSession, names: string[], force: boolean): Promise<void> {
+  const { session } = lab;
+  let last = '';
+  const images = await buildDefaultImages(lab.client, {
+    ...(names.length > 0 ? { names } : {}),
+    force,
+    signal: lab.signal,
+    onProgress: (progress) => {
+      // Minutes of work: without a terminal each step is a line.
+      if (!process.stderr.isTTY && progress.fraction === undefined && progress.message !== last)
+        session.say(progress.message);
+      last = progress.message;
+      session.progress.show(progress);
+    },
+  });
+  session.print(imageTable(images));
+}

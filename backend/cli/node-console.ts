@@ -1,0 +1,72 @@
+import { once } from 'node:events';
+import type { ClientStream } from '../api/client.ts';
+import { EscapeKeys } from './escape-keys.ts';
+import type { LabSession } from './session.ts';
+
+/**
+ * The serial line, after its history since power-on. On a terminal keys go to the node until `<ctrl-a> d`; otherwise
+ * standard input is sent to it, and the console is followed until both that and what was there to read have ended.
+ */
+export async function followConsole(lab: LabSession, node: string): Promise<void> {
+  const { session, client, signal } = lab;
+  const stream = await client.openConsole(node, { history: true, signal });
+  const output: Output = { received: 0, written: Promise.resolve() };
+  stream.onData((data) => {
+    output.received += data.length;
+    output.written = writeOut(data);
+    return output.written;
+  });
+  const ended = new Promise<string | undefined>((resolve) => stream.onEnd(resolve));
+  const interrupted = once(signal, 'abort').then(() => undefined);
+  const left = session.interactive ? typing(lab, node, stream) : inputEnd(lab, stream, output);
+  const message = await Promise.race([ended, left, interrupted]);
+  stream.close();
+  if (signal.aborted) session.exitCode = 130;
+  if (message !== undefined) session.say(message);
+}
+
+interface Output {
+  received: number;
+  /** resolves when standard output has taken the last of it */
+  written: Promise<void>;
+}
+
+async function writeOut(data: Uint8Array): Promise<void> {
+  if (!process.stdout.write(data)) await once(process.stdout, 'drain');
+}
+
+/** Resolves when the user leaves. */
+async function typing(lab: LabSession, node: string, stream: ClientStream): Promise<undefined> {
+  lab.session.say(`Console of ${node}: <ctrl-a> d leaves, <ctrl-a> a sends ctrl-a.`);
+  const keys = new EscapeKeys();
+  const { stdin } = process;
+  stdin.setRawMode(true);
+  const restore = () => stdin.setRawMode(false);
+  process.once('exit', restore);
+  await new Promise<void>((resolve) => {
+    stdin.on('data', (data: Buffer) => {
+      const { send, leave } = keys.feed(data);
+      if (send.length > 0) stream.write(send);
+      if (leave) resolve();
+    });
+    stdin.on('end', resolve);
+  });
+  stdin.pause();
+  restore();
+  lab.session.say('');
+  return undefined;
+}
+
+/**
+ * Resolves when standard input has ended and the console has nothing more to say for now: what was sent before an
+ * answer to a call arrives before that answer, so one round without a byte means that the history is complete.
+ */
+async function inputEnd(lab: LabSession, stream: ClientStream, output: Output): Promise<undefined> {
+  for await (const data of process.stdin) stream.write(Buffer.from(data as Buffer));
+  for (let before = -1; before !== output.received;) {
+    before = output.received;
+    await output.written;
+    await lab.client.call('lab.status', {});
+  }
+  return undefined;
+}

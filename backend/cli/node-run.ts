@@ -1,0 +1,117 @@
+import { spawn, type StdioOptions } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import type { Readable } from 'node:stream';
+import { isatty } from 'node:tty';
+import { BootyardError, messageOf } from '../errors.ts';
+import { waitOrProceed } from './node-power.ts';
+import type { LabSession } from './session.ts';
+import { UsageError } from './usage.ts';
+
+const AT_ONCE = 16;
+/** A line longer than this is printed in pieces: a node may send one without end. */
+const MAX_LINE = 64 * 1024;
+
+/** An interactive root shell; its exit code is the command's. */
+export async function runShell(lab: LabSession, node: string): Promise<void> {
+  const { session } = lab;
+  await waitOrProceed(lab, [node]);
+  const { argv } = await lab.call('node.shellCommand', { node, tty: isatty(0) });
+  if (isatty(0)) session.print('Caution: changes outside /persist will be lost on next node reboot.');
+  session.exitCode = await session.leavingInterrupts(() => runWithTerminal(argv));
+}
+
+/**
+ * One node: its output as it is, and its exit code. Several: at the same time, each line with the name of its node,
+ * exit code 0 only if all are.
+ */
+export async function runInNodes(
+  lab: LabSession,
+  set: string,
+  command: string,
+  term: boolean,
+): Promise<void> {
+  const { session } = lab;
+  const nodes = (await lab.call('node.list', { nodes: [set] })).map((node) => node.name);
+  if (term && nodes.length > 1) throw new UsageError('--term works with one node only.');
+  await waitOrProceed(lab, nodes);
+  const argvOf = async (node: string) =>
+    (await lab.call('node.shellCommand', { node, command, tty: term })).argv;
+  const [single] = nodes;
+  if (single !== undefined && nodes.length === 1) {
+    const argv = await argvOf(single);
+    session.exitCode = await session.leavingInterrupts(() => runWithTerminal(argv));
+    return;
+  }
+  const failures = await inParallel(nodes, async (node) => runPrefixed(await argvOf(node), `${node}: `));
+  for (const { node, code } of failures) session.say(`${node}: exit code ${code}`);
+  session.exitCode = failures.length > 0 ? 1 : 0;
+}
+
+async function inParallel(
+  nodes: string[],
+  run: (node: string) => Promise<number>,
+): Promise<{ node: string; code: number }[]> {
+  const results: { node: string; code: number }[] = [];
+  const queue = nodes[Symbol.iterator]();
+  const worker = async () => {
+    for (const node of queue) results.push({ node, code: await run(node) });
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, nodes.length) }, worker));
+  const failed = results.filter((result) => result.code !== 0);
+  return failed.sort((one, other) => nodes.indexOf(one.node) - nodes.indexOf(other.node));
+}
+
+async function runWithTerminal(argv: readonly string[]): Promise<number> {
+  return await exitCodeOf(start(argv, 'inherit'));
+}
+
+async function runPrefixed(argv: readonly string[], prefix: string): Promise<number> {
+  const child = start(argv, ['ignore', 'pipe', 'pipe']);
+  const { stdout, stderr } = child;
+  const ended = exitCodeOf(child);
+  await Promise.all([
+    stdout ? copyLines(stdout, process.stdout, prefix) : undefined,
+    stderr ? copyLines(stderr, process.stderr, prefix) : undefined,
+  ]);
+  return await ended;
+}
+
+function start(argv: readonly string[], stdio: StdioOptions) {
+  const [program = '', ...rest] = argv;
+  return spawn(program, rest, { stdio });
+}
+
+/** As a shell tells it: 128 and the signal's number when a signal ended it. */
+async function exitCodeOf(child: ReturnType<typeof start>): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    child.on('error', (error) => {
+      reject(new BootyardError('node.run', `${child.spawnfile} cannot be started: ${messageOf(error)}.`));
+    });
+    child.on('exit', (code, signal) => {
+      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+    });
+  });
+}
+
+/** Whole lines, so that those of several nodes do not run into each other. Bytes stay as they are. */
+export async function copyLines(from: Readable, to: NodeJS.WritableStream, prefix: string): Promise<void> {
+  let rest = Buffer.alloc(0);
+  const put = async (line: Buffer, end: string) => {
+    if (!to.write(Buffer.concat([Buffer.from(prefix), line, Buffer.from(end)]))) await once(to, 'drain');
+  };
+  for await (const chunk of from) {
+    rest = Buffer.concat([rest, Buffer.from(chunk)]);
+    let begin = 0;
+    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10, begin)) {
+      await put(rest.subarray(begin, end), '\n');
+      begin = end + 1;
+    }
+    rest = rest.subarray(begin);
+    if (rest.length > MAX_LINE) {
+      await put(rest, '\n');
+      rest = Buffer.alloc(0);
+    }
+  }
+  if (rest.length > 0) await put(rest, '\n');
+}

@@ -1,0 +1,121 @@
+import type { Command } from 'commander';
+import { checkSettings, settingsHelp } from '../api/node.ts';
+import { addNodeAccessCommands } from './node-access.ts';
+import { config, create, remove, rename, settingsOf } from './node-edit.ts';
+import { boot, reboot, stop, wait } from './node-power.ts';
+import { show, type ShowOptions, showTimeline } from './node-show.ts';
+import type { Session } from './session.ts';
+import { collect, nameValuePairs, timeoutSeconds } from './usage.ts';
+
+const SET = 'node names, comma separated, or all-nodes';
+
+/** Declares the verbs of `bootyard node`; what they do is in the files beside. */
+export function addNodeCommands(program: Command, session: Session): void {
+  const node = program.command('node').description('virtual nodes');
+  node.enablePositionalOptions();
+  addLookingVerbs(node, session);
+  addEditingVerbs(node, session);
+  addPowerVerbs(node, session);
+  addNodeAccessCommands(node, session);
+}
+
+function addLookingVerbs(node: Command, session: Session): void {
+  node
+    .command('show')
+    .description('list nodes')
+    .argument('[set]', SET)
+    .option('--json', 'print JSON')
+    .option('--all', 'show MAC addresses and stages too')
+    .option('--names-only', 'print names only')
+    .action((set: string | undefined, options: ShowOptions) =>
+      session.withLab((lab) => show(lab, set, options)),
+    );
+  node
+    .command('timeline')
+    .description('show the stages of the last boot')
+    .argument('<node>')
+    .option('--json', 'print JSON')
+    .action((name: string, options: { json?: boolean }) =>
+      session.withLab((lab) => showTimeline(lab, name, options.json ?? false)),
+    );
+}
+
+function addEditingVerbs(node: Command, session: Session): void {
+  node
+    .command('create')
+    .description('create a virtual node and boot it')
+    .argument('<name>')
+    .argument('[settings...]', 'settings as k=v')
+    .option('--image <image>', 'the image to boot, instead of the default one')
+    .option('--set <k=v>', 'a setting, such as ram=1G (may be given again)', collect)
+    .option('--wait', 'wait until it is booted, with a line per boot stage')
+    .addHelpText('after', () => `\n${settingsHelp()}`)
+    .action(
+      async (name: string, words: string[], options: { image?: string; set?: string[]; wait?: boolean }) => {
+        const settings = settingsOf([...(options.set ?? []), ...words]);
+        await session.withLab((lab) =>
+          create(lab, { name, image: options.image, settings }, options.wait ?? false),
+        );
+      },
+    );
+  node
+    .command('config')
+    .description('show settings, or change them')
+    .argument('<set>', SET)
+    .argument('[settings...]', 'settings as k=v')
+    .addHelpText('after', () => `\n${settingsHelp()}`)
+    .action(async (set: string, words: string[]) => {
+      const settings = nameValuePairs(words);
+      checkSettings(settings);
+      await session.withLab((lab) => config(lab, set, settings));
+    });
+  node
+    .command('rename')
+    .description('rename a node')
+    .argument('<node>')
+    .argument('<name>')
+    .action((name: string, newName: string) => session.withLab((lab) => rename(lab, name, newName)));
+  node
+    .command('remove')
+    .description('remove nodes')
+    .argument('<set>', SET)
+    .option('--force', 'also nodes that run')
+    .action((set: string, options: { force?: boolean }) =>
+      session.withLab((lab) => remove(lab, set, options.force ?? false)),
+    );
+}
+
+function addPowerVerbs(node: Command, session: Session): void {
+  node
+    .command('boot')
+    .alias('deploy')
+    .description('boot nodes, on another image if one is given')
+    .argument('<set>', SET)
+    .argument('[image]')
+    .option('--wait', 'wait until they are booted, with a line per boot stage')
+    .action((set: string, image: string | undefined, options: { wait?: boolean }) =>
+      session.withLab((lab) => boot(lab, set, image, options.wait ?? false)),
+    );
+  node
+    .command('reboot')
+    .description('reboot nodes')
+    .argument('<set>', SET)
+    .option('--hard', 'do not ask the operating system first')
+    .action((set: string, options: { hard?: boolean }) =>
+      session.withLab((lab) => reboot(lab, set, options.hard ?? false)),
+    );
+  node
+    .command('stop')
+    .description('power nodes off')
+    .argument('<set>', SET)
+    .action((set: string) => session.withLab((lab) => stop(lab, set)));
+  node
+    .command('wait')
+    .description('wait until nodes are booted')
+    .argument('<set>', SET)
+    .option('--timeout <seconds>', 'give up after this time; -1, the default, is never')
+    .action(async (set: string, options: { timeout?: string }) => {
+      const seconds = timeoutSeconds(options.timeout);
+      await session.withLab((lab) => wait(lab, set, seconds));
+    });
+}

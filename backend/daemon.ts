@@ -1,0 +1,206 @@
+// The composition root: makes every part, hands each what it needs, and starts them. No rule of the product lives here.
+import { askNode } from './agent/node-service.ts';
+import { RpcServer } from './agent/rpc-server.ts';
+import { labKeys, sshArgv } from './agent/ssh.ts';
+import { StreamServer } from './agent/stream-server.ts';
+import { makeHandlers, imageInfos, type HandlerParts } from './api/handlers.ts';
+import type { LabStatus } from './api/lab.ts';
+import { ownVersion } from './api/runtime.ts';
+import { ApiServer } from './api/server.ts';
+import { Accelerator } from './boot/accelerator.ts';
+import { BootFiles } from './boot/boot-files.ts';
+import { NodeDhcpPolicy } from './boot/dhcp-policy.ts';
+import { BootPlanner } from './boot/plan.ts';
+import { RootExports } from './boot/root-exports.ts';
+import { ServedNodes } from './boot/served-nodes.ts';
+import { messageOf } from './errors.ts';
+import { EventBus } from './events/bus.ts';
+import { ImageStore } from './images/store.ts';
+import { probeFiles } from './lab/acceleration.ts';
+import { ownHostPid } from './lab/host-process.ts';
+import { enterArgv } from './lab/launch.ts';
+import { LabNetwork, NETWORK } from './lab/network.ts';
+import { NodeManager } from './nodes/manager.ts';
+import { DhcpServer } from './protocols/dhcp/server.ts';
+import { BootHttpServer } from './protocols/http/server.ts';
+import { NfsServer } from './protocols/nfs/server.ts';
+import { TftpServer } from './protocols/tftp/server.ts';
+import { openDatabase } from './state/database.ts';
+import { LeaseRows } from './state/lease-table.ts';
+import { ensurePaths, labPaths } from './state/paths.ts';
+
+const paths = labPaths();
+const startedAt = new Date().toISOString();
+const version = ownVersion();
+/** Addresses of unknown clients; registered nodes count up from .2. */
+const DYNAMIC_RANGE = { first: '192.168.152.200', last: '192.168.152.250' };
+
+/** Standard error is the daemon's log: the keeper appends it to a file. */
+function log(line: string): void {
+  process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+}
+
+/** Servers that hold connections of nodes; a node that is off must not keep any. */
+type NodeServer = { dropClient(address: string): void };
+
+async function main(): Promise<void> {
+  ensurePaths(paths);
+  const bus = new EventBus();
+  const database = openDatabase(paths.database);
+  const images = new ImageStore(paths.images);
+  const network = new LabNetwork(log);
+  await network.setup();
+  const keys = await labKeys(paths.keys);
+
+  const accelerator = new Accelerator({ images, ...probeFiles(paths) });
+  const served = new ServedNodes();
+  const nodeServers: NodeServer[] = [];
+  const planner = new BootPlanner({
+    images,
+    served,
+    lab: {
+      serverAddress: NETWORK.address,
+      serverMac: NETWORK.mac,
+      authorizedKey: keys.authorized,
+      hostKey: keys.hostKey,
+      hostKeyPublic: keys.hostKeyPublic,
+      dropbearKey: keys.dropbearKey,
+    },
+    dropClient: (address) => {
+      for (const server of nodeServers) server.dropClient(address);
+      const node = nodes.byAddress(address);
+      if (node) policy.powerOff(node.mac);
+    },
+    log,
+  });
+  const nodes: NodeManager = new NodeManager({
+    database,
+    bus,
+    network,
+    planner,
+    agent: { reboot: (ip) => askNode(ip, 'REBOOT') },
+    paths,
+    acceleration: () => accelerator.get(),
+    log,
+    onChange: (node) => {
+      api.publishChange({ type: 'node', node });
+      changed();
+    },
+    onRemoved: (mac, name) => {
+      api.publishChange({ type: 'nodeRemoved', mac, name });
+      changed();
+    },
+    onStage: (stage) => api.publishChange({ type: 'stage', ...stage }),
+  });
+  bus.setResolver((subject) => {
+    const node = subject.node ? nodes.byMac(subject.node) : nodes.byAddress(subject.client ?? '');
+    return node ? { node: node.mac, client: node.ip } : subject;
+  });
+
+  const policy = new NodeDhcpPolicy(nodes);
+  const { publish } = bus;
+  const address = NETWORK.address;
+  const files = new BootFiles(served, (client) => {
+    const node = nodes.byAddress(client);
+    if (node) policy.undionlyFetched(node.mac);
+  });
+  const dhcp = new DhcpServer({
+    address,
+    subnetMask: '255.255.255.0',
+    range: DYNAMIC_RANGE,
+    policy,
+    publish,
+    store: new LeaseRows(database),
+  });
+  const tftp = new TftpServer({
+    address,
+    publish,
+    resolve: (client, path) => {
+      const found = files.find(client, path);
+      return 'missing' in found ? { refused: 'missing', cause: found.missing } : found;
+    },
+  });
+  const http = new BootHttpServer({
+    address,
+    publish,
+    resolve: (client, path) => files.find(client, path),
+  });
+  const nfs = new NfsServer({ address, publish, exports: new RootExports(served) });
+  const streams = new StreamServer({
+    address,
+    publish,
+    nodeConfig: () => 'export walt_boot_mode=network-volatile\n',
+  });
+  const rpc = new RpcServer({ address, publish });
+  nodeServers.push(http, nfs, streams, rpc, { dropClient: (client) => tftp.drop(client) });
+
+  function status(): LabStatus {
+    const all = nodes.list();
+    return {
+      state: 'running',
+      daemon: { pid: ownHostPid(), version, rssBytes: process.memoryUsage.rss(), startedAt },
+      acceleration: accelerator.known?.accel ?? 'unknown',
+      accelerationReason: accelerator.known?.reason ?? 'it is found out when the first node boots',
+      network: { name: NETWORK.name, address },
+      nodes: { booted: all.filter((node) => node.state === 'booted').length, total: all.length },
+    };
+  }
+  /** Image rows and the lab's line depend on nodes. */
+  function changed(): void {
+    void imageInfos(parts)
+      .then((all) => {
+        api.publishChange({ type: 'images', images: all });
+        api.publishChange({ type: 'lab', status: status() });
+      })
+      .catch((error: unknown) => log(`changes are not published: ${messageOf(error)}`));
+  }
+
+  const parts: HandlerParts = {
+    nodes,
+    images,
+    shellCommand: ({ node, command, tty }) => {
+      const [target] = nodes.list([node]);
+      return enterArgv(paths, sshArgv({ ip: target?.ip ?? '', keys: paths.keys, command, tty }));
+    },
+    status,
+    shutdown: () => nodes.shutdown(),
+    imagesChanged: changed,
+  };
+  const api = new ApiServer({
+    socketPath: paths.daemonSocket,
+    handlers: makeHandlers(parts),
+    snapshot: async () => ({ nodes: nodes.list(), images: await imageInfos(parts), lab: status() }),
+    version,
+    log,
+  });
+
+  // Nodes that run since before this daemon wait for their files: adopt them, then serve.
+  await nodes.start();
+  await images.collect();
+  for (const server of [dhcp, tftp, http, nfs, streams, rpc]) await server.start();
+  await api.start();
+  // On a new host this takes seconds; the first boot should not have to wait for it.
+  void accelerator.get().then(changed, (error: unknown) => log(`acceleration: ${messageOf(error)}`));
+  log(`daemon ${version} serves ${paths.data}`);
+
+  const end = async (): Promise<void> => {
+    await nodes.close();
+    await api.close();
+    for (const server of [dhcp, tftp, http, nfs, streams, rpc]) await server.close();
+    database.close();
+    process.exit(0);
+  };
+  process.on('SIGTERM', () => void end());
+}
+
+process.on('unhandledRejection', (error) =>
+  log(`unhandled: ${error instanceof Error ? error.stack : String(error)}`),
+);
+process.on('uncaughtException', (error) => {
+  log(`uncaught: ${error.stack}`);
+  process.exit(1);
+});
+main().catch((error: unknown) => {
+  log(`the daemon cannot start: ${messageOf(error)}`);
+  process.exit(1);
+});

@@ -1,0 +1,204 @@
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { BootyardError, messageOf } from '../../errors.ts';
+import { debianSources, downloadSettings, PrivateApt } from './apt.ts';
+import {
+  contentKey,
+  imageLabels,
+  installBootScripts,
+  keepTar,
+  normalizeModes,
+  packRoot,
+  recipeFolder,
+  SOURCE_DATE_EPOCH,
+} from './recipe.ts';
+import type { BuildOptions, BuiltImage } from './recipe.ts';
+import { run, type RunOptions } from './run.ts';
+
+const NAME = 'pc-x86-64-default';
+const PACKAGES = [
+  'linux-image-cloud-amd64',
+  'systemd',
+  'systemd-sysv',
+  'udev',
+  'initramfs-tools',
+  'lz4',
+].concat(
+  ['busybox-static', 'openssh-server', 'nfs-common', 'iproute2', 'iputils-ping', 'procps', 'kmod', 'less'],
+  ['vim-tiny', 'ca-certificates', 'netbase'],
+);
+/** Grows when this file makes something else of the same inputs: tars of before are then not used again. */
+const RECIPE = 'default 1';
+/** Documentation and translations: a third of the files, none of them needed to boot. */
+const EXCLUDED = ['/usr/share/man/*', '/usr/share/doc/*', '/usr/share/locale/*', '/usr/share/info/*'].concat([
+  '/usr/share/lintian/*',
+]);
+
+/**
+ * Builds the default image: Debian 12 with systemd and sshd, its initrd made by initramfs-tools. Takes a minute or two,
+ * as root or as a plain user with subordinate ids. The tar stays in `workFolder` and is used again as long as recipe
+ * and package versions are the same.
+ */
+export async function buildDefault(options: BuildOptions): Promise<BuiltImage> {
+  const programs: RunOptions = { signal: options.signal, log: options.log };
+  mkdirSync(options.workFolder, { recursive: true });
+  const scratch = mkdtempSync(join(options.workFolder, 'default-'));
+  try {
+    options.progress('Reading the package lists');
+    const sources = await debianSources(programs);
+    const apt = new PrivateApt(join(scratch, 'apt'), programs);
+    await apt.update(sources);
+    const folders = [recipeFolder('default'), recipeFolder('boot')];
+    const tar = join(
+      options.workFolder,
+      `${NAME}-${contentKey(folders, [RECIPE, ...EXCLUDED, ...(await apt.versions(PACKAGES))])}.tar`,
+    );
+    if (!existsSync(tar)) await buildTar(tar, scratch, sources, options);
+    return { name: NAME, tar, labels: imageLabels(NAME) };
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+async function buildTar(
+  tar: string,
+  scratch: string,
+  sources: readonly string[],
+  options: BuildOptions,
+): Promise<void> {
+  const mode = buildMode();
+  const made = join(scratch, 'image.tar');
+  const recipe = join(scratch, 'recipe.tar');
+  const files = join(scratch, 'recipe');
+  cpSync(join(recipeFolder('default'), 'root'), files, { recursive: true });
+  installBootScripts(files);
+  normalizeModes(
+    files,
+    ['hooks/zz-walt', 'scripts/init-bottom/walt-dev'].map((name) => `etc/initramfs-tools/${name}`),
+  );
+  const programs: RunOptions = { signal: options.signal, log: options.log };
+  await packRoot(files, recipe, programs);
+  // Not below the work folder: the ids that a plain user's build runs under may not enter a home folder.
+  const temporary = mkdtempSync(join(tmpdir(), 'bootyard-build-'));
+  chmodSync(temporary, 0o755);
+  const steps = new StepWatcher(options.progress);
+  try {
+    const args = await mmdebstrapArguments(mode, recipe, made, sources, programs);
+    await run('mmdebstrap', args, {
+      signal: options.signal,
+      log: (line) => {
+        steps.watch(line);
+        options.log(line);
+      },
+      env: { TMPDIR: temporary, SOURCE_DATE_EPOCH: String(SOURCE_DATE_EPOCH) },
+    });
+    keepTar(made, options.workFolder, NAME, tar);
+  } finally {
+    await removeTemporary(temporary, mode, options);
+  }
+}
+
+type Mode = 'root' | 'unshare';
+
+/** Root builds directly; a plain user with subordinate ids builds in a user namespace. Throws a sentence otherwise. */
+function buildMode(): Mode {
+  const { uid, username } = userInfo();
+  const isWholeMachine = /^\s*0\s+0\s+4294967295/.test(readFileSync('/proc/self/uid_map', 'latin1'));
+  if (uid === 0 && isWholeMachine) return 'root';
+  if (uid === 0) {
+    throw new BootyardError(
+      'build.namespace',
+      'The default image cannot be built from inside a user namespace: run the build as a user of the host.',
+    );
+  }
+  if (
+    !readFileSync('/etc/subuid', 'latin1')
+      .split('\n')
+      .some((line) => line.startsWith(`${username}:`))
+  ) {
+    throw new BootyardError(
+      'build.noSubuids',
+      `User ${username} has no subordinate ids (/etc/subuid), which a build without root needs: run 'sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}', or build the tiny image.`,
+      { user: username },
+    );
+  }
+  return 'unshare';
+}
+
+async function mmdebstrapArguments(
+  mode: Mode,
+  recipe: string,
+  tar: string,
+  sources: readonly string[],
+  programs: RunOptions,
+): Promise<string[]> {
+  const customize = join(recipeFolder('default'), 'customize.sh');
+  const downloads = await downloadSettings(programs);
+  return [
+    `--mode=${mode}`,
+    '--variant=minbase',
+    '--architectures=amd64',
+    '--format=tar',
+    `--include=${PACKAGES.join(',')}`,
+    ...EXCLUDED.map((path) => `--dpkgopt=path-exclude=${path}`),
+    ...downloads.map((setting) => `--aptopt=${setting}`),
+    // The recipe's files are there before the packages that read them. Special hooks read files as the calling user.
+    `--essential-hook=tar-in ${quoted(recipe)} /`,
+    `--customize-hook=upload ${quoted(customize)} /customize.sh`,
+    '--customize-hook=chroot "$1" sh /customize.sh && rm "$1/customize.sh"',
+    'bookworm',
+    tar,
+    ...sources,
+  ];
+}
+
+/** mmdebstrap hands hooks to a shell. */
+function quoted(path: string): string {
+  return `'${path.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+/** What a killed build left behind may belong to subordinate ids: then it is removed under them. */
+async function removeTemporary(folder: string, mode: Mode, options: BuildOptions): Promise<void> {
+  const left = readdirSync(folder);
+  if (left.length > 0 && mode === 'unshare') {
+    const fresh: RunOptions = { signal: new AbortController().signal, log: options.log };
+    const args = [
+      '--user',
+      '--map-root-user',
+      '--map-auto',
+      'rm',
+      '-rf',
+      ...left.map((name) => join(folder, name)),
+    ];
+    await run('unshare', args, fresh).catch((error: unknown) => options.log(messageOf(error)));
+  }
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** Turns what mmdebstrap says into short steps. */
+class StepWatcher {
+  readonly #progress: (step: string) => void;
+  #last = '';
+
+  constructor(progress: (step: string) => void) {
+    this.#progress = progress;
+  }
+
+  watch(line: string): void {
+    const steps: [RegExp, string][] = [
+      [/downloading packages with apt/, 'Downloading packages'],
+      [/extracting archives/, 'Unpacking the essential packages'],
+      [/installing essential packages/, 'Installing the essential packages'],
+      [/installing remaining packages/, 'Installing systemd, sshd, the kernel and tools'],
+      [/update-initramfs: Generating/, 'Making the initrd'],
+      [/running --customize-hook/, 'Adapting the system to netboot'],
+      [/creating tarball/, 'Packing the root file system'],
+    ];
+    const step = steps.find(([pattern]) => pattern.test(line))?.[1];
+    if (!step || step === this.#last) return;
+    this.#last = step;
+    this.#progress(step);
+  }
+}

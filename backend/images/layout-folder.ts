@@ -1,0 +1,101 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BootyardError } from '../errors.ts';
+import { type Descriptor, Index, MediaType, parseDocument } from './oci.ts';
+
+/**
+ * A folder that is an OCI image layout (image-spec 1.1, "image-layout.md"), and beside it what Bootyard derives:
+ * `bootyard/layers/<digest>` (index of a layer), `bootyard/trees/<image id>` (merged tree), `bootyard/tmp`.
+ * Every file appears by a rename; index.json is replaced last, so a crash leaves at most files that nothing refers to.
+ */
+export class LayoutFolder {
+  readonly temporary: string;
+  readonly #blobs: string;
+  readonly #layers: string;
+  readonly #trees: string;
+  readonly #index: string;
+
+  /** Makes the folder if it is not there, and removes what imports that did not end have left. */
+  constructor(folder: string) {
+    this.#blobs = join(folder, 'blobs/sha256');
+    this.#layers = join(folder, 'bootyard/layers');
+    this.#trees = join(folder, 'bootyard/trees');
+    this.temporary = join(folder, 'bootyard/tmp');
+    this.#index = join(folder, 'index.json');
+    for (const made of [this.#blobs, this.#layers, this.#trees]) mkdirSync(made, { recursive: true });
+    rmSync(this.temporary, { recursive: true, force: true });
+    mkdirSync(this.temporary);
+    const layout = join(folder, 'oci-layout');
+    if (!existsSync(layout)) this.#replace(layout, JSON.stringify({ imageLayoutVersion: '1.0.0' }));
+    if (!existsSync(this.#index)) this.writeIndex([]);
+  }
+
+  blob(hex: string): string {
+    return join(this.#blobs, hex);
+  }
+  layerIndex(hex: string): string {
+    return join(this.#layers, hex);
+  }
+  tree(imageId: string): string {
+    return join(this.#trees, imageId);
+  }
+
+  readIndex(): Descriptor[] {
+    return parseDocument(Index, readFileSync(this.#index), `store's '${this.#index}'`).manifests;
+  }
+  writeIndex(manifests: Descriptor[]): void {
+    this.#replace(this.#index, JSON.stringify({ schemaVersion: 2, mediaType: MediaType.index, manifests }));
+  }
+
+  /** A blob whose content must be right: small ones, that are read whole. */
+  readBlob(hex: string): Buffer {
+    const content = readFileSync(this.blob(hex));
+    if (createHash('sha256').update(content).digest('hex') === hex) return content;
+    throw new BootyardError(
+      'image.damaged',
+      `The blob ${this.blob(hex)} is damaged: import its image again.`,
+    );
+  }
+
+  /** Adds bytes as a blob; returns their digest (64 hex digits). */
+  addBlob(content: Uint8Array): string {
+    const hex = createHash('sha256').update(content).digest('hex');
+    this.#replace(this.blob(hex), content);
+    return hex;
+  }
+  /** Moves a complete file in as the blob of its digest. */
+  takeBlob(file: string, hex: string): void {
+    renameSync(file, this.blob(hex));
+  }
+
+  #replace(file: string, content: string | Uint8Array): void {
+    const temporary = this.#temporaryName();
+    writeFileSync(temporary, content);
+    renameSync(temporary, file);
+  }
+  #temporaryName(): string {
+    return join(this.temporary, randomBytes(8).toString('hex'));
+  }
+
+  /**
+   * Removes blobs and derived files that are not in `blobs` or `trees` (64 hex digits each). They vanish at once; their
+   * disk space is given back in the background, before the promise is fulfilled.
+   */
+  async removeAllBut(blobs: ReadonlySet<string>, trees: ReadonlySet<string>): Promise<void> {
+    const garbage: string[] = [];
+    const sweep = (folder: string, kept: ReadonlySet<string>): void => {
+      for (const name of readdirSync(folder)) {
+        if (kept.has(name)) continue;
+        const moved = this.#temporaryName();
+        renameSync(join(folder, name), moved);
+        garbage.push(moved);
+      }
+    };
+    sweep(this.#blobs, blobs);
+    sweep(this.#layers, blobs);
+    sweep(this.#trees, trees);
+    for (const file of garbage) await rm(file, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,191 @@
+import { BootyardError, messageOf } from '../errors.ts';
+import type { Publish } from '../events/bus.ts';
+import { readImage } from './import.ts';
+import { LayoutFolder } from './layout-folder.ts';
+import { imageName } from './names.ts';
+import { REF_NAME, type Descriptor } from './oci.ts';
+import { type ImageRecord, recordOf, type StoredManifest, storeImage } from './records.ts';
+import { type ImportControl, Staging } from './staging.ts';
+import { TreeCache } from './tree-cache.ts';
+import type { ImageTree } from './tree.ts';
+
+export type { ImageRecord } from './records.ts';
+export type { ImportProgress } from './staging.ts';
+
+export interface ImportParams extends ImportControl {
+  /** a root file system tar, an OCI or Docker archive, an OCI layout or a root folder */
+  path: string;
+  name: string;
+  /** put into the image's configuration, which gives it another id */
+  labels?: Record<string, string>;
+  /** replaces an image of the same name */
+  force?: boolean;
+}
+export interface StoreOptions {
+  log?: (line: string) => void;
+  publish?: Publish;
+}
+
+/** An image of the store. One without a name has lost it, and is kept while a node may still run on it. */
+interface Entry {
+  manifest: Descriptor;
+  name: string | undefined;
+  record: ImageRecord;
+}
+
+/**
+ * The images: an OCI image layout on disk that skopeo and others can read, with layers kept as plain tars, so that trees
+ * are served from them. One process uses a folder at a time; calls may overlap.
+ */
+export class ImageStore {
+  readonly #folder: LayoutFolder;
+  readonly #trees: TreeCache;
+  readonly #options: StoreOptions;
+  #entries: Entry[] = [];
+  /** of index.json, but damaged or not ours: they stay as they are until their names are used anew */
+  #unreadable: Descriptor[] = [];
+
+  /** Opens the store in `folder`, or makes it. Images that cannot be read are logged and not listed. */
+  constructor(folder: string, options: StoreOptions = {}) {
+    this.#options = options;
+    this.#folder = new LayoutFolder(folder);
+    this.#trees = new TreeCache(this.#folder, (id) => this.#unused(id));
+    for (const manifest of this.#folder.readIndex()) {
+      const name = manifest.annotations?.[REF_NAME];
+      try {
+        this.#entries.push({ manifest, name, record: recordOf(this.#folder, manifest, name ?? '') });
+      } catch (error) {
+        this.#unreadable.push(manifest);
+        options.log?.(`image ${name ?? manifest.digest} cannot be used: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  /** All images that have a name, in the order of names. */
+  list(): ImageRecord[] {
+    const named = this.#entries.filter((entry) => entry.name !== undefined).map((entry) => entry.record);
+    return named.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  get(name: string): ImageRecord | undefined {
+    const wanted = name.endsWith(':latest') ? name.slice(0, -':latest'.length) : name;
+    return this.#entries.find((entry) => entry.name === wanted)?.record;
+  }
+
+  /**
+   * Brings an image in. Until it is complete nothing of it can be seen; when it fails or is cancelled nothing is left.
+   * Throws sentences for names, kinds, damaged and hostile content.
+   */
+  async import(params: ImportParams): Promise<ImageRecord> {
+    const name = imageName(params.name);
+    this.#checkFree(name, params.force);
+    const staging = new Staging(this.#folder.temporary, { signal: params.signal, progress: params.progress });
+    try {
+      const image = await readImage(params.path, staging);
+      params.signal?.throwIfAborted();
+      const stored = storeImage(this.#folder, image, params.labels ?? {}, () =>
+        this.#checkFree(name, params.force),
+      );
+      const record = this.#add(name, stored);
+      await this.collect();
+      return record;
+    } catch (error) {
+      await this.collect();
+      throw error;
+    } finally {
+      staging.dispose();
+    }
+  }
+
+  #checkFree(name: string, force = false): void {
+    if (force || !this.get(name)) return;
+    throw new BootyardError('image.exists', `Error: Image '${name}' already exists.`, { image: name });
+  }
+
+  #add(name: string, { manifest, record }: StoredManifest): ImageRecord {
+    this.#forget(name);
+    this.#unreadable = this.#unreadable.filter((manifest) => manifest.annotations?.[REF_NAME] !== name);
+    // Should the same image be there without a name, it has one again.
+    this.#entries = this.#entries.filter(
+      (entry) => entry.name !== undefined || entry.record.id !== record.id,
+    );
+    const named = { ...record, name };
+    this.#entries.push({
+      manifest: { ...manifest, annotations: { [REF_NAME]: name } },
+      name,
+      record: named,
+    });
+    this.#save();
+    this.#options.publish?.({ kind: 'image', phase: 'added', name });
+    return named;
+  }
+
+  /** Takes an image's name away. Its content goes as soon as no tree of it is open. */
+  async remove(name: string): Promise<void> {
+    const record = this.get(name);
+    if (!record) {
+      throw new BootyardError('image.unknown', `Error: No such image '${name}'. (tip: bootyard image show)`, {
+        image: name,
+      });
+    }
+    this.#forget(record.name);
+    this.#save();
+    this.#options.publish?.({ kind: 'image', phase: 'removed', name: record.name });
+    await this.collect();
+  }
+
+  /** Leaves the entry without its name; `collect` takes it away when it is not needed. */
+  #forget(name: string): void {
+    const entry = this.#entries.find((candidate) => candidate.name === name);
+    if (!entry) return;
+    entry.name = undefined;
+    entry.record = { ...entry.record, name: '' };
+    entry.manifest = { ...entry.manifest, annotations: undefined };
+  }
+
+  #save(): void {
+    this.#folder.writeIndex([...this.#entries.map((entry) => entry.manifest), ...this.#unreadable]);
+  }
+
+  /**
+   * The root file system of an image, by id; images that have lost their name are found too. Trees of one image share
+   * memory and files. The caller closes it.
+   */
+  async tree(id: string): Promise<ImageTree> {
+    const entry = this.#entries.find((candidate) => candidate.record.id === id);
+    if (!entry)
+      throw new BootyardError('image.gone', `There is no image with id ${id.slice(0, 12)} any more.`, { id });
+    return this.#trees.open(entry.record);
+  }
+
+  /**
+   * Removes images without a name that no tree is open of, and all files that no image needs. Done after each import and
+   * removal; a new daemon calls it when it has opened the trees of nodes that run.
+   */
+  async collect(): Promise<void> {
+    const kept = this.#entries.filter(
+      (entry) => entry.name !== undefined || this.#trees.isOpen(entry.record.id),
+    );
+    if (kept.length !== this.#entries.length) {
+      this.#entries = kept;
+      this.#save();
+    }
+    // What an image needs that cannot be read is not known, so nothing is thrown away.
+    if (this.#unreadable.length > 0) return;
+    const blobs = new Set<string>();
+    for (const { manifest, record } of kept) {
+      blobs.add(manifest.digest.slice('sha256:'.length));
+      blobs.add(record.id);
+      for (const layer of record.layers) blobs.add(layer.digest);
+    }
+    await this.#folder.removeAllBut(blobs, new Set(kept.map((entry) => entry.record.id)));
+  }
+
+  /** The last tree of an image was closed. */
+  #unused(id: string): void {
+    if (!this.#entries.some((entry) => entry.name === undefined && entry.record.id === id)) return;
+    this.collect().catch((error: unknown) => {
+      this.#options.log?.(`unused files of the image store stay until later: ${messageOf(error)}`);
+    });
+  }
+}

@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+
+/** What a distribution calls the packages that hold the programs and files we need. */
+interface Distribution {
+  install: string;
+  packages: Record<Need, string>;
+}
+export type Need =
+  'qemu' | 'ipxe' | 'ext4' | 'fat' | 'ssh' | 'namespaces' | 'network' | 'filter' | 'mmdebstrap' | 'dpkg';
+
+const debian: Distribution = {
+  install: 'apt-get install -y',
+  packages: {
+    qemu: 'qemu-system-x86',
+    ipxe: 'ipxe',
+    ext4: 'e2fsprogs',
+    fat: 'dosfstools',
+    ssh: 'openssh-client',
+    namespaces: 'util-linux',
+    network: 'iproute2',
+    filter: 'nftables',
+    mmdebstrap: 'mmdebstrap',
+    dpkg: 'dpkg',
+  },
+};
+const fedora: Distribution = {
+  install: 'dnf install -y',
+  packages: {
+    ...debian.packages,
+    qemu: 'qemu-system-x86-core',
+    ipxe: 'ipxe-bootimgs-x86',
+    ssh: 'openssh-clients',
+    network: 'iproute',
+  },
+};
+const arch: Distribution = {
+  install: 'pacman -S --needed',
+  packages: { ...debian.packages, qemu: 'qemu-system-x86', ssh: 'openssh' },
+};
+
+/** The command that installs what is needed, for the distribution that /etc/os-release names; Debian's by default. */
+export function installCommand(needs: readonly Need[], osRelease = readOsRelease()): string {
+  const { install, packages } = distributionOf(osRelease);
+  const names = [...new Set(needs.map((need) => packages[need]))];
+  return asRoot(`${install} ${names.join(' ')}`);
+}
+
+/** How a user who may not be root runs a command that needs it. */
+export function asRoot(command: string): string {
+  return process.getuid?.() === 0 ? command : `sudo ${command}`;
+}
+
+function distributionOf(osRelease: string): Distribution {
+  const lines = osRelease.split('\n').filter((line) => /^ID(_LIKE)?=/.test(line));
+  const ids = lines.flatMap((line) =>
+    line
+      .replace(/^[^=]*=/, '')
+      .replaceAll('"', '')
+      .split(' '),
+  );
+  if (ids.some((id) => ['debian', 'ubuntu'].includes(id))) return debian;
+  if (ids.some((id) => ['fedora', 'rhel', 'centos'].includes(id))) return fedora;
+  return ids.includes('arch') ? arch : debian;
+}
+
+function readOsRelease(): string {
+  try {
+    return readFileSync('/etc/os-release', 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,177 @@
+import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
+import { z } from 'zod';
+import { BootyardError, messageOf, systemCode } from '../errors.ts';
+import { checkTapOwner, renderSourceFilter, type TapOwner } from './source-filter.ts';
+import { failureOf, runTool, tryTool } from './tool.ts';
+
+export type { TapOwner } from './source-filter.ts';
+
+export const NETWORK = {
+  name: 'walt-net',
+  address: '192.168.152.1',
+  prefix: 24,
+  /** fixed, or it would follow the taps that come and go, and guests would lose their ARP entry of the server */
+  mac: '02:00:c0:a8:98:01',
+} as const;
+
+export interface Tap {
+  name: string;
+  /** whose packets it may carry, when it was told */
+  owner: TapOwner | undefined;
+}
+
+/** What `ip -j link show` says of one interface, as far as it matters here. */
+const Links = z.array(
+  z.object({ ifname: z.string().optional(), master: z.string().optional(), ifalias: z.string().optional() }),
+);
+type Link = z.infer<typeof Links>[number];
+
+/**
+ * The lab's network: bridge `walt-net` with the server's address, and one persistent tap per node. Runs in the lab's
+ * network namespace. The kernel holds all of its state, so a new daemon goes on where the old one was.
+ * Changes are made one after the other. Methods throw `lab.network` or `lab.tool` with one sentence.
+ */
+export class LabNetwork {
+  readonly #log: (line: string) => void;
+  #filter: { active: boolean; reason: string } = { active: false, reason: 'the network is not set up' };
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(log: (line: string) => void = () => undefined) {
+    this.#log = log;
+  }
+
+  /** Whether nodes are held to their own addresses, and if not, why. */
+  get sourceFilter(): { active: boolean; reason: string } {
+    return this.#filter;
+  }
+
+  /** Makes what is missing of the network; safe to call again, also while nodes run. */
+  async setup(): Promise<void> {
+    await this.#inTurn(async () => {
+      const there = (await links()).some((link) => link.ifname === NETWORK.name);
+      disableIpv6('default');
+      await batch([
+        'link set lo up',
+        ...(there ? [] : [`link add ${NETWORK.name} address ${NETWORK.mac} type bridge`]),
+        // Without delay a port forwards at once. Snooping off: nobody sends the queries that it would learn from.
+        `link set ${NETWORK.name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+        `link set ${NETWORK.name} up`,
+        `address replace ${NETWORK.address}/${NETWORK.prefix} broadcast + dev ${NETWORK.name}`,
+        // A lab has no default route, and DHCP answers to clients without an address go to 255.255.255.255.
+        `route replace 255.255.255.255/32 dev ${NETWORK.name}`,
+      ]);
+      disableIpv6(NETWORK.name);
+      await this.#setupFilter();
+    });
+  }
+
+  /**
+   * Makes the tap if it is not there, and joins it to the bridge. With `owner` the tap carries that node's packets only
+   * (where the kernel can filter on bridges, see `sourceFilter`). `name` is an interface name: up to 15 characters.
+   */
+  async addTap(name: string, owner?: TapOwner): Promise<void> {
+    checkTapName(name);
+    if (owner !== undefined) checkTapOwner(owner);
+    await this.#inTurn(async () => {
+      const link = (await links()).find((link) => link.ifname === name);
+      if (link === undefined) checkTunDevice(name);
+      const alias = owner === undefined ? [] : [`link set ${name} alias ${owner.mac}_${owner.ip}`];
+      await batch([
+        ...(link === undefined ? [`tuntap add dev ${name} mode tap`] : []),
+        ...alias,
+        `link set ${name} master ${NETWORK.name}`,
+      ]);
+      // The filter comes before the first packet.
+      if (owner !== undefined) await this.#renewFilter();
+      await batch([`link set ${name} up`]);
+    });
+  }
+
+  /** Removes the tap; nothing happens when it is not there. */
+  async removeTap(name: string): Promise<void> {
+    checkTapName(name);
+    await this.#inTurn(async () => {
+      const link = (await links()).find((link) => link.ifname === name);
+      if (link === undefined) return;
+      await batch([`link delete dev ${name}`]);
+      if (ownerOf(link) !== undefined) await this.#renewFilter();
+    });
+  }
+
+  async listTaps(): Promise<Tap[]> {
+    return tapsAmong(await links());
+  }
+
+  async #setupFilter(): Promise<void> {
+    const result = await tryTool(['nft', '-f', '-'], { input: renderSourceFilter(tapsAmong(await links())) });
+    const active = result.status === 0;
+    const reason = active ? 'the kernel filters on the bridge' : failureOf(result);
+    if (!active) this.#log(`Nodes are not held to their own addresses: nft cannot filter here (${reason}).`);
+    this.#filter = { active, reason };
+  }
+
+  async #renewFilter(): Promise<void> {
+    if (!this.#filter.active) return;
+    await runTool(['nft', '-f', '-'], { input: renderSourceFilter(tapsAmong(await links())) });
+  }
+
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => undefined);
+    await turn;
+  }
+}
+
+async function links(): Promise<Link[]> {
+  const text = await runTool(['ip', '-j', 'link', 'show']);
+  const parsed = Links.safeParse(JSON.parse(text));
+  if (parsed.success) return parsed.data;
+  throw new BootyardError(
+    'lab.network',
+    `"ip -j link show" answers in a form not known: ${parsed.error.message}.`,
+  );
+}
+
+function tapsAmong(all: Link[]): Tap[] {
+  return all.flatMap((link) =>
+    link.ifname !== undefined && link.master === NETWORK.name
+      ? [{ name: link.ifname, owner: ownerOf(link) }]
+      : [],
+  );
+}
+
+/** The owner stands in the interface's alias, where it lives as long as the tap. */
+function ownerOf(link: Link): TapOwner | undefined {
+  const [mac, ip] = link.ifalias?.split('_') ?? [];
+  return mac !== undefined && ip !== undefined ? { mac, ip } : undefined;
+}
+
+async function batch(lines: string[]): Promise<void> {
+  await runTool(['ip', '-batch', '-'], { input: `${lines.join('\n')}\n` });
+}
+
+/** The lab speaks IPv4: no router solicitations, no link-local addresses on bridge and taps. */
+function disableIpv6(scope: string): void {
+  const file = `/proc/sys/net/ipv6/conf/${scope}/disable_ipv6`;
+  if (existsSync(file)) writeFileSync(file, '1');
+}
+
+function checkTapName(name: string): void {
+  if (/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/.test(name)) return;
+  throw new BootyardError(
+    'lab.network',
+    `"${name}" cannot name a tap: take 1 to 15 of the characters A-Z a-z 0-9 _ . - without a leading dot or dash.`,
+  );
+}
+
+function checkTunDevice(name: string): void {
+  try {
+    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
+  } catch (error) {
+    const why = systemCode(error) === 'ENOENT' ? 'there is no /dev/net/tun' : messageOf(error);
+    throw new BootyardError(
+      'lab.network',
+      `The tap ${name} cannot be made: ${why}; "bootyard doctor" says what to do.`,
+    );
+  }
+}

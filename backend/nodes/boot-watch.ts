@@ -1,0 +1,126 @@
+import type { BusEvent } from '../events/bus.ts';
+import { printable, type BootTimeline } from '../events/timeline.ts';
+
+export interface BootWatchOptions {
+  timeline: BootTimeline;
+  /** seconds without progress that are too many; asked anew, as settings may change */
+  timeoutSeconds: () => number | 'none';
+  /** called once; the watch is over then */
+  onStalled: (reason: string) => void;
+}
+
+const CHECK_MS = 1_000;
+/** A boot that chatters without end is given up after this many times its timeout. */
+const PATIENCE = 5;
+/** How many complaints a reason names: the last ones of the stage. */
+const MAX_COMPLAINTS = 3;
+const COMPLAINT =
+  /ipxe\.org\/[0-9a-f]{8}|: (not found|No such file or directory|Permission denied)$|^\[FAILED\] |^You are in emergency/;
+/** Events kept for the record between two savings. */
+const MAX_EVENTS = 500;
+
+/** Watches one boot: builds its timeline, keeps its events, and notices when it stands still. */
+export class BootWatch {
+  readonly timeline: BootTimeline;
+  readonly #options: BootWatchOptions;
+  readonly #timer: NodeJS.Timeout;
+  readonly #begun = performance.now();
+  #progressAt = performance.now();
+  #nfsBytes = -1;
+  #complaints: string[] = [];
+  #events: BusEvent[] = [];
+
+  constructor(options: BootWatchOptions) {
+    this.#options = options;
+    this.timeline = options.timeline;
+    this.#timer = setInterval(() => this.#check(), CHECK_MS);
+    this.#timer.unref();
+  }
+
+  /** Takes an event of the node. */
+  take(event: BusEvent): void {
+    if (event.kind === 'nfs') {
+      // A node that only looks whether its root is still there does not go forward.
+      if (event.bytesRead !== this.#nfsBytes) this.progress();
+      this.#nfsBytes = event.bytesRead;
+      return;
+    }
+    if (event.kind === 'node' || event.kind === 'qemu') return this.#keep(event);
+    this.progress();
+    if (event.kind === 'log') return;
+    this.#keep(event);
+    const { current } = this.timeline;
+    this.timeline.take(event);
+    // What went wrong in a stage that is over did not end the boot.
+    if (this.timeline.current?.name !== current?.name) this.#complaints = [];
+    this.#complain(complaintOf(event));
+    if (event.kind === 'console' && event.line.startsWith('No bootable device')) {
+      this.#stalled('the firmware found nothing to boot');
+    }
+  }
+
+  progress(): void {
+    this.#progressAt = performance.now();
+  }
+
+  /** Where the boot is, for a sentence: the stage, with the last complaints in it or else its last detail. */
+  whereabouts(): string {
+    const { current } = this.timeline;
+    const detail = this.#complaints.join('; ') || current?.detail;
+    return `${current?.name ?? 'power-on'}${detail ? ` (${detail})` : ''}`;
+  }
+
+  /** Events since the last call. */
+  takeEvents(): BusEvent[] {
+    const events = this.#events;
+    this.#events = [];
+    return events;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #keep(event: BusEvent): void {
+    if (this.#events.length < MAX_EVENTS) this.#events.push(event);
+  }
+
+  #complain(complaint: string | undefined): void {
+    if (complaint === undefined) return;
+    const text = printable(complaint).replace(/\.$/, '');
+    this.#complaints = [...this.#complaints.filter((known) => known !== text), text].slice(-MAX_COMPLAINTS);
+  }
+
+  #check(): void {
+    const seconds = this.#options.timeoutSeconds();
+    if (seconds === 'none') return;
+    const now = performance.now();
+    if (now - this.#progressAt >= seconds * 1000) this.#stalled(`no progress for ${seconds} s`);
+    else if (now - this.#begun >= seconds * PATIENCE * 1000) {
+      this.#stalled(`not booted after ${seconds * PATIENCE} s, though it is not silent`);
+    }
+  }
+
+  #stalled(what: string): void {
+    this.close();
+    this.#options.onStalled(`${what}; last: ${this.whereabouts()}`);
+  }
+}
+
+/** What an event complains of, in a few words. */
+function complaintOf(event: BusEvent): string | undefined {
+  switch (event.kind) {
+    case 'tftp':
+    case 'http':
+      return event.phase === 'refused' ? `${event.path} refused: ${event.cause ?? 'not served'}` : undefined;
+    case 'mount':
+      return event.ok ? undefined : `${event.path} refused: ${event.cause ?? 'not served'}`;
+    case 'console': {
+      const issue = /^>>> (.+?)(?: *<<<)?$/.exec(event.line)?.[1];
+      if (issue !== undefined) return issue.startsWith('Issue detected') ? undefined : issue;
+      return COMPLAINT.test(event.line) ? event.line : undefined;
+    }
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,153 @@
+/** Bytes of a line that are looked at; what comes after is passed over until the line ends. */
+const MAX_LINE = 1024;
+/** A guest may print what it likes as fast as it likes: lines a second that become events, and how many at once. */
+const LINES_PER_SECOND = 50;
+const BURST = 400;
+
+/** What a boot says about itself on the serial line. */
+const MEANINGFUL: readonly RegExp[] = [
+  /^SeaBIOS \(version/,
+  /^iPXE \d/,
+  /\(https?:\/\/ipxe\.org\/[0-9a-f]{8}\)/,
+  /^No bootable device/,
+  /Linux version \d/,
+  /Run \S+ as init process/,
+  /^\*\*\* .+ \*\*\*$/,
+  /^>>> /,
+  /Kernel panic - not syncing/,
+  /Out of memory: Kill/,
+  /^\[FAILED\] /,
+  /: (not found|No such file or directory|Permission denied)$/,
+  /^You are in emergency mode/,
+  /reboot: (Restarting system|Power down|System halted)/,
+];
+/** A prompt waits on its line, so it is looked for at the end of what there is. */
+const PROMPT = /(^|\s)login: ?$/;
+
+const ESC = 0x1b;
+type State = 'text' | 'escape' | 'charset' | 'csi' | 'string';
+
+/**
+ * Finds the lines of a serial line that mean something. Takes any bytes in any pieces: escape sequences are taken out,
+ * bytes that are no text become U+FFFD, and nothing that a guest sends makes it keep more than one line.
+ */
+export class ConsoleScanner {
+  readonly #onLine: (line: string) => void;
+  readonly #now: () => number;
+  readonly #line = new Uint8Array(MAX_LINE);
+  readonly #decoder = new TextDecoder('utf-8');
+  #length = 0;
+  #state: State = 'text';
+  #budget = BURST;
+  #refilled: number;
+  #prompted = false;
+
+  constructor(onLine: (line: string) => void, now: () => number = () => performance.now()) {
+    this.#onLine = onLine;
+    this.#now = now;
+    this.#refilled = now();
+  }
+
+  feed(bytes: Uint8Array): void {
+    for (const byte of bytes) this.#byte(byte);
+    if (this.#length > 0 && !this.#prompted && this.#state === 'text') {
+      const text = this.#text();
+      if (PROMPT.test(text)) {
+        this.#prompted = true;
+        this.#say(text);
+      }
+    }
+  }
+
+  /** The machine has ended, maybe in the middle of a line. */
+  end(): void {
+    this.#state = 'text';
+    this.#endLine();
+  }
+
+  #byte(byte: number): void {
+    // A line end ends every sequence too, so that a broken one cannot hide what follows.
+    if (byte === 0x0a || byte === 0x0d) {
+      this.#state = 'text';
+      return this.#endLine();
+    }
+    switch (this.#state) {
+      case 'text':
+        return this.#textByte(byte);
+      case 'escape':
+        this.#state = afterEscape(byte);
+        return;
+      case 'charset':
+        this.#state = 'text';
+        return;
+      case 'csi':
+        return this.#csiByte(byte);
+      case 'string':
+        if (byte === 0x07) this.#state = 'text';
+        else if (byte === ESC) this.#state = 'escape';
+        return;
+    }
+  }
+
+  #textByte(byte: number): void {
+    if (byte === ESC) this.#state = 'escape';
+    else if (byte === 0x08) this.#length = Math.max(0, this.#length - 1);
+    else if (byte === 0x09 || byte >= 0x20) {
+      if (this.#length < MAX_LINE) this.#line[this.#length++] = byte;
+    }
+  }
+
+  #csiByte(byte: number): void {
+    if (byte < 0x40 || byte > 0x7e) return;
+    this.#state = 'text';
+    // Cursor position and erase: what follows stands elsewhere on the screen.
+    if (byte === 0x48 || byte === 0x4a || byte === 0x66) this.#endLine();
+  }
+
+  #endLine(): void {
+    if (this.#length > 0 && !this.#prompted) {
+      const text = this.#text();
+      if (MEANINGFUL.some((pattern) => pattern.test(text))) this.#say(text);
+    }
+    this.#length = 0;
+    this.#prompted = false;
+  }
+
+  #text(): string {
+    const text = this.#decoder.decode(this.#line.subarray(0, this.#length));
+    return text.replace(/\p{Cc}/gu, ' ').trim();
+  }
+
+  #say(line: string): void {
+    const now = this.#now();
+    this.#budget = Math.min(BURST, this.#budget + ((now - this.#refilled) / 1000) * LINES_PER_SECOND);
+    this.#refilled = now;
+    if (this.#budget < 1) return;
+    this.#budget--;
+    this.#onLine(line);
+  }
+}
+
+function afterEscape(byte: number): State {
+  if (byte === 0x5b) return 'csi';
+  // OSC, DCS, SOS, PM, APC: a string follows.
+  if ([0x5d, 0x50, 0x58, 0x5e, 0x5f].includes(byte)) return 'string';
+  return byte >= 0x20 && byte <= 0x2f ? 'charset' : 'text';
+}
+
+/** The text of a panic's first line: `Kernel panic - not syncing: VFS: …` without the time stamp. */
+export function panicText(line: string): string | undefined {
+  return /^(?:\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?)?(Kernel panic - not syncing.*)$/.exec(line)?.[1];
+}
+
+/** The last line of a panic, after which the kernel does nothing but wait. */
+export function isPanicEnd(line: string): boolean {
+  return line.includes('---[ end Kernel panic - not syncing');
+}
+
+/** How a guest ended by its own last words: the kernel prints them whatever its log level. */
+export function guestEnd(consoleTail: string): 'reboot' | 'poweroff' | undefined {
+  const last = [...consoleTail.matchAll(/reboot: (Restarting system|Power down|System halted)/g)].at(-1)?.[1];
+  if (last === undefined) return undefined;
+  return last === 'Restarting system' ? 'reboot' : 'poweroff';
+}

@@ -1,0 +1,144 @@
+import { connect, type Socket } from 'node:net';
+import { ConsoleLog } from './console-log.ts';
+import { ConsoleScanner } from './console-scanner.ts';
+
+/** Who watches a console: the server's end of a byte stream. */
+export interface ConsoleViewer {
+  /** false when the viewer's window is full: no more before `onDrain` */
+  write(data: Uint8Array): boolean;
+  onDrain(listener: () => void): void;
+  onData(listener: (data: Uint8Array) => void): void;
+  onClose(listener: () => void): void;
+  end(message?: string): void;
+}
+
+export interface ConsoleParts {
+  /** file that QEMU appends the output to */
+  logFile: string;
+  /** QEMU's socket, for input */
+  socket: string;
+  /** a line that means something */
+  onLine: (line: string) => void;
+  /** the guest has written something */
+  onOutput: () => void;
+}
+
+const CHUNK = 32 * 1024;
+/** Input that a guest has not read yet; more is dropped, as a real serial line would. */
+const MAX_INPUT = 64 * 1024;
+const RETRY_MS = 100;
+
+/** A node's serial line: output with its history for any number of viewers, each at its own pace, and input. */
+export class NodeConsole {
+  readonly #parts: ConsoleParts;
+  readonly #log: ConsoleLog;
+  readonly #scanner: ConsoleScanner;
+  readonly #viewers = new Map<ConsoleViewer, () => void>();
+  #scanned: number;
+  #input: Socket | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #connected = false;
+
+  constructor(parts: ConsoleParts) {
+    this.#parts = parts;
+    this.#log = new ConsoleLog(parts.logFile);
+    this.#scanner = new ConsoleScanner(parts.onLine);
+    this.#scanned = this.#log.end;
+    this.#log.onChange(() => this.#grown());
+  }
+
+  /** Before a machine starts. `fresh`: a power-on, whose history begins here; else the output goes on below a divider. */
+  begin(divider: string, fresh: boolean): void {
+    if (fresh) this.#log.clear();
+    else this.#log.divide(divider);
+    this.#scanner.end();
+    this.#scanned = this.#log.end;
+  }
+
+  /** The machine runs: its input is wanted, and its output must be taken, or it would wait for us. */
+  connect(): void {
+    this.#connected = true;
+    this.#open();
+  }
+
+  /** The machine is gone. Viewers stay: they see the next one. */
+  disconnect(): void {
+    this.#connected = false;
+    clearTimeout(this.#retry);
+    this.#input?.destroy();
+    this.#input = undefined;
+    this.#log.look();
+    this.#scanner.end();
+  }
+
+  /** What was printed last, after looking for what has just come. */
+  tail(length: number): string {
+    this.#log.look();
+    return this.#log.tail(length);
+  }
+
+  /** Sends keystrokes to the guest; dropped when no machine runs. */
+  write(data: Uint8Array): void {
+    if (!this.#input || this.#input.connecting || this.#input.writableLength + data.length > MAX_INPUT)
+      return;
+    this.#input.write(data);
+  }
+
+  attach(viewer: ConsoleViewer, history: boolean): void {
+    let position = history ? this.#log.start : this.#log.end;
+    let ready = true;
+    const pump = () => {
+      while (ready) {
+        const part = this.#log.read(position, CHUNK);
+        if (part.position > position && history) {
+          viewer.write(Buffer.from('\r\n[some output was left out]\r\n'));
+        }
+        position = part.position + part.bytes.length;
+        if (part.bytes.length === 0) return;
+        history = true;
+        ready = viewer.write(part.bytes);
+      }
+    };
+    this.#viewers.set(viewer, pump);
+    viewer.onDrain(() => {
+      ready = true;
+      if (this.#viewers.has(viewer)) pump();
+    });
+    viewer.onData((data) => this.write(data));
+    viewer.onClose(() => this.#viewers.delete(viewer));
+    pump();
+  }
+
+  /** Ends all; viewers are told why, if there is something to tell. */
+  close(message?: string): void {
+    this.disconnect();
+    const viewers = [...this.#viewers.keys()];
+    this.#viewers.clear();
+    for (const viewer of viewers) viewer.end(message);
+    this.#log.close();
+  }
+
+  #grown(): void {
+    this.#parts.onOutput();
+    for (;;) {
+      const part = this.#log.read(this.#scanned, CHUNK);
+      this.#scanned = part.position + part.bytes.length;
+      if (part.bytes.length === 0) break;
+      this.#scanner.feed(part.bytes);
+    }
+    for (const pump of this.#viewers.values()) pump();
+  }
+
+  #open(): void {
+    const socket = connect(this.#parts.socket);
+    this.#input = socket;
+    // The same output comes by the log, where none is lost while no daemon runs.
+    socket.resume();
+    socket.on('error', () => undefined);
+    socket.once('close', () => {
+      if (this.#input !== socket) return;
+      this.#input = undefined;
+      if (this.#connected) this.#retry = setTimeout(() => this.#open(), RETRY_MS);
+    });
+  }
+}

@@ -1,0 +1,272 @@
+import { BootyardError, messageOf } from '../errors.ts';
+import type { BusEvent } from '../events/bus.ts';
+import type { Timeline } from '../events/timeline.ts';
+import { BootRecords } from '../state/boot-records.ts';
+import type { ConsoleViewer } from './console.ts';
+import type { NodeInfo } from './info.ts';
+import { resolveSet } from './names.ts';
+import type { NodeParts, PlannedNode, SupervisorParts } from './parts.ts';
+import { NodeRegistry, type NodeRecord } from './registry.ts';
+import {
+  checkSettings,
+  describeSettings,
+  settingsMessage,
+  withDefaults,
+  type NodeSettings,
+} from './settings.ts';
+import { NodeSupervisor } from './supervisor.ts';
+
+/** All nodes of the lab. Sets of nodes are in WalT's syntax; operations on several nodes go on side by side. */
+export class NodeManager {
+  readonly #parts: SupervisorParts;
+  readonly #registry: NodeRegistry;
+  readonly #supervisors = new Map<string, NodeSupervisor>();
+  readonly #watchers = new Set<() => void>();
+  readonly #unsubscribe: () => void;
+
+  constructor(parts: NodeParts) {
+    this.#registry = new NodeRegistry(parts.database);
+    this.#parts = {
+      ...parts,
+      registry: this.#registry,
+      boots: new BootRecords(parts.database),
+      onChange: (node) => {
+        parts.onChange(node);
+        for (const watcher of this.#watchers) watcher();
+      },
+    };
+    for (const record of this.#registry.all()) this.#supervise(record);
+    this.#unsubscribe = parts.bus.subscribe((event) => this.#take(event));
+  }
+
+  /** Adopts the nodes that run since before this daemon. */
+  async start(): Promise<void> {
+    await Promise.all(
+      this.#all().map((supervisor) =>
+        supervisor.adopt().catch((error: unknown) => {
+          this.#parts.log(`node ${supervisor.record.name} is not adopted: ${messageOf(error)}`);
+        }),
+      ),
+    );
+  }
+
+  /** The daemon ends; nodes go on. */
+  async close(): Promise<void> {
+    this.#unsubscribe();
+    await Promise.all(this.#all().map((supervisor) => supervisor.release()));
+  }
+
+  /** The lab ends, and every node with it. */
+  async shutdown(): Promise<void> {
+    await each(this.#all(), (supervisor) => supervisor.stop());
+  }
+
+  list(set?: string[]): NodeInfo[] {
+    const chosen = set === undefined ? this.#all() : this.#resolve(set);
+    return chosen.map((supervisor) => supervisor.info());
+  }
+
+  /** Makes a node and switches it on, as WalT does. A node whose QEMU does not start stays, as failed. */
+  async create(params: { name: string; image?: string; settings?: NodeSettings }): Promise<NodeInfo> {
+    const { planner } = this.#parts;
+    const model = 'pc-x86-64';
+    const settings = checkSettings(params.settings ?? {});
+    const image = params.image ?? planner.defaultImage(model);
+    planner.checkImage(image, model);
+    const supervisor = this.#supervise(this.#registry.add({ name: params.name, model, image, settings }));
+    await supervisor.powerOn();
+    return supervisor.info();
+  }
+
+  /** Gives the nodes an image if one is named (`default`: their model's own), then switches them on, or off and on. */
+  boot(set: string[], image?: string): Promise<NodeInfo[]> {
+    const chosen = this.#resolve(set);
+    const images = chosen.map(({ record }) => {
+      const name = image === 'default' ? this.#parts.planner.defaultImage(record.model) : image;
+      this.#parts.planner.checkImage(name ?? record.image, record.model);
+      return { mac: record.mac, name };
+    });
+    this.#parts.database.transaction(() => {
+      for (const { mac, name } of images) if (name !== undefined) this.#registry.setImage(mac, name);
+    });
+    return this.#each(chosen, (supervisor) => supervisor.powerOn());
+  }
+
+  reboot(set: string[], hard: boolean): Promise<NodeInfo[]> {
+    return this.#each(this.#resolve(set), (supervisor) => supervisor.reboot(hard));
+  }
+
+  stop(set: string[]): Promise<NodeInfo[]> {
+    return this.#each(this.#resolve(set), (supervisor) => supervisor.stop());
+  }
+
+  /**
+   * Resolves when all nodes are booted. Throws `node.failed` as soon as one has failed or is off, `node.timeout` when
+   * time is up (a negative time means none, as for WalT), and the reason of `signal`.
+   */
+  wait(set: string[], timeoutSeconds: number | undefined, signal: AbortSignal): Promise<NodeInfo[]> {
+    const chosen = this.#resolve(set);
+    const { promise, resolve, reject } = Promise.withResolvers<NodeInfo[]>();
+    const check = () => {
+      const nodes = chosen.map((supervisor) => supervisor.info());
+      const lost = nodes.find(
+        (node) => node.state === 'failed' || node.state === 'off' || !this.#registry.byMac(node.mac),
+      );
+      if (lost) reject(notComing(lost));
+      else if (nodes.every((node) => node.state === 'booted')) resolve(nodes);
+    };
+    const abort = () => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
+    const limited = timeoutSeconds !== undefined && timeoutSeconds >= 0;
+    const timer = limited
+      ? setTimeout(() => reject(waitTimeout(chosen)), Math.min(timeoutSeconds * 1000, 2 ** 31 - 1))
+      : undefined;
+    this.#watchers.add(check);
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    check();
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#watchers.delete(check);
+      signal.removeEventListener('abort', abort);
+    });
+  }
+
+  /** Changes settings of all nodes of the set, or of none; without settings, `message` lists those that are in force. */
+  config(set: string[], settings: Record<string, string>): { nodes: NodeInfo[]; message: string } {
+    const chosen = this.#resolve(set);
+    const names = Object.keys(settings);
+    const macs = chosen.map(({ record }) => record.mac);
+    if (names.length > 0) {
+      this.#registry.mergeSettings(macs, checkSettings(settings));
+      for (const supervisor of chosen) supervisor.notify();
+    }
+    const message =
+      names.length > 0
+        ? settingsMessage(names)
+        : chosen.map(({ record }) => describeSettings(record.name, withDefaults(record.settings))).join('\n');
+    return { nodes: chosen.map((supervisor) => supervisor.info()), message };
+  }
+
+  /** The node itself learns its new name at its next boot. */
+  rename(node: string, name: string): NodeInfo {
+    const supervisor = this.#one(node);
+    this.#registry.rename(supervisor.record.mac, name);
+    supervisor.notify();
+    return supervisor.info();
+  }
+
+  /** Without `force`, nodes that run are refused with `node.running`, and none is removed. */
+  async remove(set: string[], force: boolean): Promise<void> {
+    const chosen = this.#resolve(set);
+    const running = chosen.filter((supervisor) => supervisor.isRunning);
+    if (running.length > 0 && !force) throw stillRunning(running.map(({ record }) => record.name));
+    await each(chosen, async (supervisor) => {
+      const { mac, name } = supervisor.record;
+      await supervisor.discard();
+      this.#registry.remove(mac);
+      this.#supervisors.delete(mac);
+      this.#parts.onRemoved(mac, name);
+      for (const watcher of this.#watchers) watcher();
+    });
+  }
+
+  /** The stages of the node's last boot. */
+  timeline(node: string): Timeline {
+    return this.#one(node).timeline();
+  }
+
+  console(node: string, history: boolean, stream: ConsoleViewer): void {
+    this.#one(node).attach(stream, history);
+  }
+
+  byAddress(ip: string): PlannedNode | undefined {
+    return planned(this.#registry.byAddress(ip));
+  }
+  byMac(mac: string): PlannedNode | undefined {
+    return planned(this.#registry.byMac(mac));
+  }
+  /** Names of the nodes that boot an image. */
+  usersOf(image: string): string[] {
+    return this.#registry
+      .all()
+      .filter((node) => node.image === image)
+      .map((node) => node.name);
+  }
+
+  #supervise(record: NodeRecord): NodeSupervisor {
+    const supervisor = new NodeSupervisor(record, this.#parts);
+    this.#supervisors.set(record.mac, supervisor);
+    return supervisor;
+  }
+
+  #take(event: BusEvent): void {
+    if (event.node !== undefined) this.#supervisors.get(event.node)?.take(event);
+  }
+
+  #all(): NodeSupervisor[] {
+    return this.#registry.all().flatMap((record) => this.#supervisors.get(record.mac) ?? []);
+  }
+  #resolve(set: readonly string[]): NodeSupervisor[] {
+    return resolveSet(set, this.#registry.all()).flatMap((record) => this.#supervisors.get(record.mac) ?? []);
+  }
+  #one(name: string): NodeSupervisor {
+    const [found, ...others] = this.#resolve([name]);
+    if (found && others.length === 0) return found;
+    throw new BootyardError('node.several', `Sorry, '${name}' is several nodes: name one.`);
+  }
+
+  async #each(
+    chosen: NodeSupervisor[],
+    work: (supervisor: NodeSupervisor) => Promise<void>,
+  ): Promise<NodeInfo[]> {
+    await each(chosen, work);
+    return chosen.map((supervisor) => supervisor.info());
+  }
+}
+
+/** Does the work for all, and then throws what went wrong: one error as it is, several as one sentence per node. */
+async function each(
+  chosen: NodeSupervisor[],
+  work: (supervisor: NodeSupervisor) => Promise<void>,
+): Promise<void> {
+  const results = await Promise.allSettled(chosen.map((supervisor) => work(supervisor)));
+  const failures = results.flatMap((result, index) =>
+    result.status === 'rejected'
+      ? [{ name: chosen[index]?.record.name ?? '', error: result.reason as unknown }]
+      : [],
+  );
+  const [first, ...others] = failures;
+  if (!first) return;
+  if (others.length === 0 && chosen.length === 1) throw first.error;
+  const sentences = failures.map(({ name, error }) => `${name}: ${messageOf(error)}`);
+  throw new BootyardError('node.failed', sentences.join('\n'), { nodes: failures.map(({ name }) => name) });
+}
+
+function planned(record: NodeRecord | undefined): PlannedNode | undefined {
+  if (!record) return undefined;
+  const { mac, ip, name, model, image } = record;
+  return { mac, ip, name, model, image };
+}
+
+function notComing(node: NodeInfo): BootyardError {
+  const what =
+    node.state === 'failed' ? `Failed: node ${node.name} did not boot.` : `Node ${node.name} is off.`;
+  return new BootyardError('node.failed', node.reason ? `${what} ${node.reason}` : what, { node: node.name });
+}
+
+function waitTimeout(chosen: NodeSupervisor[]): BootyardError {
+  const pending = chosen.map((supervisor) => supervisor.info()).filter((node) => node.state !== 'booted');
+  const list = pending.map((node) => `${node.name} (${node.state}${node.stage ? `, ${node.stage}` : ''})`);
+  return new BootyardError('node.timeout', `Timeout was reached. Not booted: ${list.join(', ')}.`, {
+    nodes: pending.map((node) => node.name),
+  });
+}
+
+function stillRunning(names: string[]): BootyardError {
+  const one = names.length === 1;
+  return new BootyardError(
+    'node.running',
+    `${names.join(', ')} ${one ? 'is' : 'are'} running: stop ${one ? 'it' : 'them'} first, or remove with --force.`,
+    { nodes: names },
+  );
+}

@@ -1,0 +1,74 @@
+import type { PlannedNode } from '../boot/plan.ts';
+import type { EventBus } from '../events/bus.ts';
+import type { BootRecords } from '../state/boot-records.ts';
+import type { Database } from '../state/database.ts';
+import type { Paths } from '../state/paths.ts';
+import type { NodeInfo } from './info.ts';
+import type { NodeRegistry } from './registry.ts';
+
+export type { PlannedNode } from '../boot/plan.ts';
+
+/** What nodes need of `boot/`. */
+export interface Planner {
+  plan(node: PlannedNode, folder: string): Promise<{ readonly id: string }>;
+  adopt(node: PlannedNode, folder: string): Promise<{ readonly id: string } | undefined>;
+  /** The node is off: its connections are dropped, or its next boot could not connect from the same port. */
+  release(node: PlannedNode): void;
+  firmware(kind: 'ipxe' | 'pxe'): { kernel?: string; initrd?: string };
+  checkImage(image: string, model: string): void;
+  defaultImage(model: string): string;
+}
+export interface NodeNetwork {
+  addTap(name: string, owner?: { mac: string; ip: string }): Promise<void>;
+  removeTap(name: string): Promise<void>;
+}
+export interface NodeAgent {
+  /** Resolves when the node has agreed to reboot; rejects with a sentence. */
+  reboot(ip: string): Promise<void>;
+}
+
+export interface StageChange {
+  mac: string;
+  name: string;
+  stage: string;
+  detail: string;
+  /** ms since power-on */
+  atMs: number;
+}
+
+/** What the composition root hands to the nodes layer. */
+export interface NodeParts {
+  database: Database;
+  bus: EventBus;
+  network: NodeNetwork;
+  planner: Planner;
+  agent: NodeAgent;
+  paths: Pick<Paths, 'nodes' | 'run'>;
+  acceleration(): Promise<{ accel: 'kvm' | 'tcg'; reason: string }>;
+  log(line: string): void;
+  onChange(node: NodeInfo): void;
+  onRemoved(mac: string, name: string): void;
+  onStage(change: StageChange): void;
+}
+
+/** The same, with what the manager adds for its supervisors. */
+export interface SupervisorParts extends NodeParts {
+  registry: NodeRegistry;
+  boots: BootRecords;
+}
+
+/** Times of the supervision, ms. */
+export const TIMES = {
+  /** between the end of the agent's connection and `unreachable`; the server itself notices a silent node after 25 s */
+  unreachable: 25_000,
+  /** the same for nodes that a new daemon has adopted: they must find its server first */
+  adopted: 45_000,
+  /** between a failed boot and the next try: long enough to be seen */
+  retry: 5_000,
+  /** how long a node that agreed to reboot may take to do so */
+  softReboot: 60_000,
+  /** for the rest of a panic's text, if its last line does not come */
+  panic: 2_000,
+} as const;
+/** A guest that reboots this often in a row without getting booted has failed. */
+export const MAX_SELF_REBOOTS = 3;

@@ -1,0 +1,113 @@
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { BootyardError } from '../errors.ts';
+
+/** Settings by WalT's names; absent means the default. `nodeDefaults` has the values. */
+export const NodeSettings = z.object({
+  ram: z
+    .string()
+    .regex(/^[1-9]\d*[MG]$/, 'a number and M or G, such as 512M')
+    .refine((text) => megabytes(text) >= 128 && megabytes(text) <= 1024 * 1024, 'between 128M and 1024G')
+    .optional()
+    .describe('memory of the virtual machine, such as 512M or 2G'),
+  'cpu.cores': wholeNumber(1, 64).optional().describe('number of virtual processors'),
+  'boot.timeout': z
+    .union([z.literal('none'), wholeNumber(10, 86_400, 'none or ')])
+    .optional()
+    .describe('seconds without any progress after which a boot counts as failed, or none'),
+  'boot.retries': wholeNumber(0, 1000).optional().describe('automatic reboots after a failed boot'),
+  firmware: z
+    .enum(['ipxe', 'pxe'], { error: 'ipxe or pxe' })
+    .optional()
+    .describe("ipxe: iPXE as QEMU's kernel; pxe: the network card's PXE ROM"),
+  accel: z
+    .enum(['auto', 'kvm', 'tcg'], { error: 'auto, kvm or tcg' })
+    .optional()
+    .describe('acceleration of the virtual machine'),
+});
+export type NodeSettings = z.infer<typeof NodeSettings>;
+export type FullSettings = Required<NodeSettings>;
+export type SettingName = keyof NodeSettings;
+
+/** WalT's defaults, save that a node gets no more processors than the host has: under TCG they would only wait. */
+export const nodeDefaults: FullSettings = {
+  ram: '512M',
+  'cpu.cores': Math.min(4, availableParallelism()),
+  'boot.timeout': 180,
+  'boot.retries': 9,
+  firmware: 'ipxe',
+  accel: 'auto',
+};
+
+/** Settings that a running machine takes over at its next start. */
+const NEXT_BOOT = new Set<string>(['ram', 'cpu.cores', 'firmware', 'accel']);
+
+/** Every setting with its default and what it means, a line each: for help texts. */
+export function settingsHelp(): string {
+  const names = Object.keys(nodeDefaults) as SettingName[];
+  const lines = names.map((name) => {
+    const value = name === 'cpu.cores' ? '4, or as many as the host has' : nodeDefaults[name];
+    return `  ${name.padEnd(13)} ${NodeSettings.shape[name].description} (default: ${value})`;
+  });
+  return ['Settings:', ...lines].join('\n');
+}
+
+/** A setting that is there with the value `undefined` counts as absent. */
+export function withDefaults(settings: NodeSettings): FullSettings {
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  return { ...nodeDefaults, ...(Object.fromEntries(given) as NodeSettings) };
+}
+
+/** Memory in MiB, as QEMU's -m counts it. */
+export function megabytes(ram: string): number {
+  const number = Number.parseInt(ram, 10);
+  return ram.endsWith('G') ? number * 1024 : number;
+}
+
+/**
+ * Checks settings as they come from a user, all or none. Throws `node.setting` with a sentence that names the first
+ * wrong one.
+ */
+export function checkSettings(given: Readonly<Record<string, unknown>>): NodeSettings {
+  for (const name of Object.keys(given)) {
+    if (Object.hasOwn(NodeSettings.shape, name)) continue;
+    throw new BootyardError(
+      'node.setting',
+      `Unknown setting '${name}'. There is ${Object.keys(NodeSettings.shape).join(', ')}.`,
+      { setting: name },
+    );
+  }
+  const result = NodeSettings.safeParse(given);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const name = String(issue?.path[0] ?? '');
+  throw new BootyardError(
+    'node.setting',
+    `Failed: ${name} value should be ${issue?.message ?? 'another one'}, not '${String(given[name])}'.`,
+    { setting: name },
+  );
+}
+
+/** WalT's answer to a change of settings. */
+export function settingsMessage(names: readonly string[]): string {
+  return names.some((name) => NEXT_BOOT.has(name))
+    ? 'Done. Reboot node(s) to see new settings in effect.'
+    : 'Done.';
+}
+
+/** WalT's listing of one node's settings, sorted by name. */
+export function describeSettings(node: string, settings: FullSettings): string {
+  const lines = Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}`)
+    .sort();
+  return [`Node ${node} has the following config applied:`, ...lines].join('\n');
+}
+
+/** Takes a number or decimal digits: `Number('')` and `Number('0x10')` are not what a user means. */
+function wholeNumber(min: number, max: number, or = '') {
+  const error = `${or}a whole number from ${min} to ${max}`;
+  return z.preprocess(
+    (value) => (typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value),
+    z.number({ error }).int(error).min(min, error).max(max, error),
+  );
+}

@@ -1,0 +1,44 @@
+import { ReplyBuffer } from './xdr.ts';
+
+const KIB = 1024;
+/** Room for the replies to one chunk of small requests; for one piece of a long reply; for the longest reply. */
+const SIZES = [128 * KIB, (256 + 16) * KIB, (1024 + 16) * KIB] as const;
+export const SMALL_REPLIES = SIZES[0];
+export const LARGEST_REPLY = SIZES[2];
+
+/** Free buffers kept of each size; 11.5 MiB in all. */
+const KEEP = 8;
+/** Bytes that may be in use before clients are held back to one buffer each. */
+const PLENTY = 32 * KIB * KIB;
+
+/** Reply buffers, used again last in, first out, so that the next one is still in the processor's cache. */
+export class BufferPool {
+  readonly #free = new Map<number, ReplyBuffer[]>(SIZES.map((size) => [size, []]));
+  /** bytes of buffers taken and neither given back nor forgotten */
+  #inUse = 0;
+
+  /** True while many clients together leave many replies unread. */
+  get scarce(): boolean {
+    return this.#inUse > PLENTY;
+  }
+
+  /** @throws RangeError when no buffer is that large */
+  take(atLeast: number): ReplyBuffer {
+    const size = SIZES.find((candidate) => candidate >= atLeast);
+    if (size === undefined) throw new RangeError(`no reply has ${atLeast} bytes`);
+    this.#inUse += size;
+    return this.#free.get(size)?.pop() ?? new ReplyBuffer(size);
+  }
+
+  /** Nothing may hold `buffer` any more, the kernel included. */
+  give(buffer: ReplyBuffer): void {
+    this.forget(buffer);
+    const free = this.#free.get(buffer.bytes.length);
+    if (free && free.length < KEEP) free.push(buffer);
+  }
+
+  /** `buffer` may still be in use by a connection that is closing: it is left to the garbage collector. */
+  forget(buffer: ReplyBuffer): void {
+    this.#inUse -= buffer.bytes.length;
+  }
+}

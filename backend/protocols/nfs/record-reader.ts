@@ -1,0 +1,105 @@
+/** A longer record means a client that does not speak RPC: even a WRITE of 1 MiB is shorter. */
+const LONGEST = 4 * 1024 * 1024;
+/** Bytes kept of a record that arrives in pieces; no request that we decode to its end is longer. */
+const KEPT = 16 * 1024;
+const LAST_FRAGMENT = 0x8000_0000;
+
+/**
+ * Splits a TCP stream into RPC records (RFC 5531 §11). A record that lies whole in one chunk is given without a copy.
+ * Others are gathered: their first 16 KiB are kept and the rest is passed over, so a connection holds little.
+ */
+export class RecordReader {
+  /** The record that `next` found: `bytes[start..end)`, valid until the next call. */
+  bytes: Uint8Array = new Uint8Array(0);
+  start = 0;
+  end = 0;
+  /** Set when the stream cannot be RPC; nothing is found after it. */
+  bad = false;
+
+  #chunk: Uint8Array = new Uint8Array(0);
+  #offset = 0;
+  #header = 0;
+  #headerBytes = 0;
+  /** bytes of the current fragment that are still to come; meaningful when `#inFragment` */
+  #remaining = 0;
+  #inFragment = false;
+  #last = false;
+  #gathered: Uint8Array | undefined;
+  #kept = 0;
+  #total = 0;
+
+  /** The chunk before must be used up: `next` returned false. */
+  feed(chunk: Uint8Array): void {
+    this.#chunk = chunk;
+    this.#offset = 0;
+  }
+
+  /** True when there is one more whole record. */
+  next(): boolean {
+    if (this.bad) return false;
+    return this.#nextInChunk() || this.#nextGathered();
+  }
+
+  #nextInChunk(): boolean {
+    const chunk = this.#chunk;
+    const at = this.#offset;
+    if (this.#inFragment || this.#headerBytes > 0 || this.#total > 0 || chunk.length - at < 4) return false;
+    const header = (chunk[at]! << 24) | (chunk[at + 1]! << 16) | (chunk[at + 2]! << 8) | chunk[at + 3]!;
+    const length = header & 0x7fff_ffff;
+    if (header >= 0 || length > chunk.length - at - 4) return false;
+    this.bytes = chunk;
+    this.start = at + 4;
+    this.end = this.#offset = at + 4 + length;
+    return true;
+  }
+
+  #nextGathered(): boolean {
+    while (this.#offset < this.#chunk.length) {
+      if (!this.#inFragment && !this.#readHeader()) return false;
+      this.#gather();
+      if (this.#remaining > 0) return false;
+      this.#inFragment = false;
+      if (this.#last) return this.#finish();
+    }
+    return false;
+  }
+
+  /** False when the header is not complete yet or means nonsense. */
+  #readHeader(): boolean {
+    while (this.#headerBytes < 4) {
+      if (this.#offset >= this.#chunk.length) return false;
+      this.#header = ((this.#header << 8) | this.#chunk[this.#offset++]!) >>> 0;
+      this.#headerBytes++;
+    }
+    this.#last = this.#header >= LAST_FRAGMENT;
+    this.#remaining = this.#header & 0x7fff_ffff;
+    this.#headerBytes = 0;
+    this.#header = 0;
+    this.#inFragment = true;
+    this.#total += this.#remaining;
+    this.bad = this.#total > LONGEST;
+    return !this.bad;
+  }
+
+  #gather(): void {
+    const take = Math.min(this.#remaining, this.#chunk.length - this.#offset);
+    const keep = Math.min(take, KEPT - this.#kept);
+    if (keep > 0) {
+      this.#gathered ??= new Uint8Array(KEPT);
+      this.#gathered.set(this.#chunk.subarray(this.#offset, this.#offset + keep), this.#kept);
+      this.#kept += keep;
+    }
+    this.#offset += take;
+    this.#remaining -= take;
+  }
+
+  #finish(): boolean {
+    this.bytes = this.#gathered ?? new Uint8Array(0);
+    this.start = 0;
+    this.end = this.#kept;
+    this.#gathered = undefined;
+    this.#kept = 0;
+    this.#total = 0;
+    return true;
+  }
+}

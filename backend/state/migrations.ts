@@ -1,0 +1,54 @@
+import type { DatabaseSync } from 'node:sqlite';
+
+export type Migration = (sqlite: DatabaseSync) => void;
+
+/** In order, one per schema version. A migration that was released is never changed; a new one is added. */
+export const migrations: readonly Migration[] = [nodesLeasesAndBoots];
+
+function nodesLeasesAndBoots(sqlite: DatabaseSync): void {
+  sqlite.exec(`
+    CREATE TABLE nodes (
+      mac TEXT PRIMARY KEY,
+      name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+      ip TEXT NOT NULL UNIQUE,
+      model TEXT NOT NULL,
+      image TEXT NOT NULL,
+      -- JSON object with what differs from the defaults
+      settings TEXT NOT NULL DEFAULT '{}',
+      -- JSON object that lets a new daemon adopt the machine, or NULL when none runs
+      running TEXT,
+      -- JSON object with the state that outlives the machine (failed and why), or NULL
+      ended TEXT
+    ) STRICT;
+
+    CREATE TABLE leases (
+      -- IPv4 address as a number
+      address INTEGER PRIMARY KEY,
+      mac TEXT NOT NULL,
+      -- ms since the epoch
+      expires INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE boots (
+      id TEXT PRIMARY KEY,
+      mac TEXT NOT NULL REFERENCES nodes (mac) ON DELETE CASCADE,
+      image TEXT NOT NULL,
+      -- ms since the epoch
+      started_at INTEGER NOT NULL,
+      -- going on, booted, failed, off
+      outcome TEXT NOT NULL,
+      reason TEXT,
+      -- JSON array of stages
+      timeline TEXT NOT NULL DEFAULT '[]'
+    ) STRICT;
+    CREATE INDEX boots_of_node ON boots (mac, started_at);
+
+    CREATE TABLE boot_events (
+      boot TEXT NOT NULL REFERENCES boots (id) ON DELETE CASCADE,
+      -- counts from 1 within a boot
+      number INTEGER NOT NULL,
+      event TEXT NOT NULL,
+      PRIMARY KEY (boot, number)
+    ) STRICT, WITHOUT ROWID;
+  `);
+}

@@ -1,0 +1,84 @@
+import * as vscode from 'vscode';
+import { BootyardError } from '../backend/errors.ts';
+import { LabConnection } from './daemon/connection.ts';
+import { configuredLab } from './daemon/lab-access.ts';
+import type { LabClient } from './daemon/lab-client.ts';
+import type { Parts } from './features.ts';
+import { registerImageCommands } from './images/image-commands.ts';
+import { registerImagesView, type ImagesView } from './images/images-view.ts';
+import { registerContextKeys } from './lab/context-keys.ts';
+import { registerLabCommands } from './lab/lab-commands.ts';
+import { registerStatusBar } from './lab/status-bar.ts';
+import { registerEditCommands } from './nodes/edit-commands.ts';
+import { registerLifecycleCommands } from './nodes/lifecycle-commands.ts';
+import { registerLookCommands } from './nodes/look-commands.ts';
+import { NodeTerminals } from './nodes/node-terminals.ts';
+import { registerNodesView, type NodesView } from './nodes/nodes-view.ts';
+import { ErrorReporter } from './ui/errors.ts';
+import { withProgress } from './ui/progress.ts';
+import { TextDocuments } from './ui/text-documents.ts';
+
+/** What other extensions, and the tests, can reach. */
+export interface BootyardExtension {
+  readonly connection: LabConnection;
+  readonly nodes: NodesView;
+  readonly images: ImagesView;
+}
+
+/** Registers everything at once and looks for a running lab afterwards; starts none before it is asked for one. */
+export function activate(context: vscode.ExtensionContext): BootyardExtension {
+  const log = vscode.window.createOutputChannel('Bootyard', { log: true });
+  const connection = new LabConnection(configuredLab, (line) => log.info(line));
+  const documents = new TextDocuments();
+  const parts: Parts = {
+    connection,
+    documents,
+    errors: new ErrorReporter(log),
+    log,
+    requireLab: () => requireLab(connection),
+  };
+  const nodes = registerNodesView(connection);
+  const images = registerImagesView(connection);
+  context.subscriptions.push(
+    log,
+    connection,
+    documents,
+    nodes,
+    images,
+    registerContextKeys(connection),
+    registerStatusBar(connection),
+    registerLabCommands(parts),
+    registerLifecycleCommands(parts),
+    registerEditCommands(parts),
+    registerLookCommands(parts),
+    registerImageCommands(parts),
+    new NodeTerminals(parts),
+    followTrouble(parts),
+    followSettings(connection),
+  );
+  void connection.look();
+  return { connection, nodes, images };
+}
+
+async function requireLab(connection: LabConnection): Promise<LabClient> {
+  return (
+    connection.client ?? (await withProgress('Starting the Bootyard lab', (task) => connection.require(task)))
+  );
+}
+
+/** A daemon that heals itself shows in the status bar alone; one that does not come back is said once, with a way out. */
+function followTrouble({ connection, errors, log }: Parts): vscode.Disposable {
+  return connection.onState((state) => {
+    log.info(`lab: ${state}${connection.failure ? ` (${connection.failure})` : ''}`);
+    if (state === 'failing' && connection.failureCode && connection.failureCode !== 'lab.lost') {
+      const failure = new BootyardError(connection.failureCode, connection.failure ?? '');
+      errors.report(failure, { title: 'Retry', run: () => connection.reconnect() });
+    }
+  });
+}
+
+function followSettings(connection: LabConnection): vscode.Disposable {
+  return vscode.workspace.onDidChangeConfiguration((change) => {
+    if (change.affectsConfiguration('bootyard.home')) void connection.reconnect();
+  });
+}

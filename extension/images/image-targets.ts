@@ -1,0 +1,59 @@
+import * as vscode from 'vscode';
+import type { ImageInfo } from '../../backend/api/image.ts';
+import { BootyardError } from '../../backend/errors.ts';
+import type { LabModel } from '../daemon/lab-model.ts';
+import type { Parts } from '../features.ts';
+import { imageRow } from './image-row.ts';
+import { ImageElement } from './images-tree.ts';
+
+/** The images that a command works on: the row or rows, names, or what the user picks. */
+export async function targetImages(
+  model: LabModel,
+  [first, all]: unknown[],
+  title: string,
+  valid: (image: ImageInfo) => boolean = () => true,
+): Promise<ImageInfo[]> {
+  if (first !== undefined) {
+    const list = Array.isArray(all) && all.length > 0 ? all : [first];
+    return list.map((item) => imageOf(model, item));
+  }
+  const offered = choices(model.images.filter(valid));
+  if (offered.length === 0) throw new BootyardError('image.none', 'There is no image for that.');
+  const picked = await vscode.window.showQuickPick(offered, {
+    title,
+    canPickMany: true,
+    matchOnDescription: true,
+  });
+  if (!picked || picked.length === 0) throw new vscode.CancellationError();
+  return picked.map((choice) => choice.image);
+}
+
+function imageOf(model: LabModel, item: unknown): ImageInfo {
+  const name = item instanceof ImageElement ? item.name : String(item);
+  const image = model.image(name);
+  if (!image) throw new BootyardError('image.unknown', `The image "${name}" does not exist (any more).`);
+  return image;
+}
+
+/** Asks for one image; offers to build the default ones when there is none. */
+export async function pickImage({ connection }: Parts, title: string): Promise<string> {
+  if (connection.model.images.length === 0) {
+    const build = 'Build Default Images';
+    const chosen = await vscode.window.showWarningMessage('There is no image to boot yet.', build);
+    if (chosen !== build) throw new vscode.CancellationError();
+    await vscode.commands.executeCommand('bootyard.image.buildDefault');
+  }
+  const offered = choices(connection.model.images);
+  const [only, ...others] = offered;
+  if (only && others.length === 0) return only.image.name;
+  const picked = await vscode.window.showQuickPick(offered, { title, matchOnDescription: true });
+  if (!picked) throw new vscode.CancellationError();
+  return picked.image.name;
+}
+
+function choices(images: ImageInfo[]): (vscode.QuickPickItem & { image: ImageInfo })[] {
+  return images.map((image) => {
+    const row = imageRow(image);
+    return { label: `$(${row.icon}) ${row.label}`, description: row.description, image };
+  });
+}

@@ -1,0 +1,20 @@
+import * as vscode from 'vscode';
+import type { LabConnection } from '../daemon/connection.ts';
+import { ImagesTree, type ImageElement } from './images-tree.ts';
+
+export interface ImagesView extends vscode.Disposable {
+  readonly tree: ImagesTree;
+  readonly view: vscode.TreeView<ImageElement>;
+}
+
+/** The Images view. */
+export function registerImagesView(connection: LabConnection): ImagesView {
+  const tree = new ImagesTree(connection);
+  const view = vscode.window.createTreeView('bootyard.images', {
+    treeDataProvider: tree,
+    dragAndDropController: tree,
+    canSelectMany: true,
+  });
+  const subscriptions = vscode.Disposable.from(tree, view);
+  return { tree, view, dispose: () => subscriptions.dispose() };
+}

@@ -1,0 +1,102 @@
+import * as vscode from 'vscode';
+import { z } from 'zod';
+import type { NodeInfo } from '../../backend/api/node.ts';
+import type { Parts } from '../features.ts';
+import { pickImage } from '../images/image-targets.ts';
+import { registerCommands } from '../ui/commands.ts';
+import { inView } from '../ui/progress.ts';
+import { watchBoot } from './boot-watch.ts';
+import { freeNodeName, nameList, nodeNameProblem, parseSettings } from './node-names.ts';
+import { isOn } from './node-row.ts';
+import { targetNode, targetNodes, validFor } from './node-targets.ts';
+
+const VIEW = 'bootyard.nodes';
+/** What other extensions and key bindings may give, so that nothing is asked. */
+const CreateOptions = z.object({ name: z.string().optional(), image: z.string().optional() });
+const RemoveOptions = z.object({ force: z.boolean() });
+
+/** What nodes there are and how they are set up: create, rename, settings, remove. */
+export function registerEditCommands(parts: Parts): vscode.Disposable {
+  const { connection, errors, requireLab } = parts;
+  const { model } = connection;
+
+  async function create(options: unknown): Promise<NodeInfo | undefined> {
+    await requireLab();
+    const given = CreateOptions.safeParse(options).data ?? {};
+    const image = given.image ?? (await pickImage(parts, 'Which image does the new node boot?'));
+    const name = given.name ?? (await askName('New node', freeNodeName(takenNames())));
+    const [node] = await watchBoot(parts, `${name} on ${image}`, async ({ signal }) => [
+      await connection.call('node.create', { name, image }, { signal }),
+    ]);
+    return node;
+  }
+
+  function takenNames(): string[] {
+    return model.nodes.map((node) => node.name);
+  }
+
+  async function askName(title: string, value: string): Promise<string> {
+    const taken = takenNames().filter((name) => name !== value);
+    const name = await vscode.window.showInputBox({
+      title,
+      value,
+      prompt: 'Name of the node',
+      validateInput: (text) => nodeNameProblem(text.trim(), taken),
+    });
+    if (name === undefined) throw new vscode.CancellationError();
+    return name.trim();
+  }
+
+  async function rename(args: unknown[]): Promise<NodeInfo> {
+    await requireLab();
+    const node = await targetNode(model, args, { title: 'Rename which node?', ...validFor.any });
+    const name = typeof args[2] === 'string' ? args[2] : await askName(`Rename ${node.name}`, node.name);
+    return name === node.name ? node : connection.call('node.rename', { node: node.name, name });
+  }
+
+  async function configure(args: unknown[]): Promise<void> {
+    await requireLab();
+    const nodes = await targetNodes(model, args, {
+      title: 'Change the settings of which nodes?',
+      ...validFor.any,
+    });
+    const current = Object.entries(nodes[0]?.settings ?? {}).map(([name, value]) => `${name}=${value}`);
+    const text = await vscode.window.showInputBox({
+      title: `Settings of ${nameList(nodes)}`,
+      value: current.join(' '),
+      prompt: 'name=value pairs; they count from the next boot on',
+      validateInput: (value) =>
+        parseSettings(value)
+          ? undefined
+          : 'Write name=value pairs with spaces between them, such as ram=512M.',
+    });
+    const settings = text === undefined ? undefined : parseSettings(text);
+    if (!settings) throw new vscode.CancellationError();
+    const names = nodes.map((node) => node.name);
+    const { message } = await connection.call('node.config', { nodes: names, settings });
+    if (message) void vscode.window.showInformationMessage(message);
+  }
+
+  async function remove(args: unknown[]): Promise<void> {
+    await requireLab();
+    const nodes = await targetNodes(model, args, { title: 'Remove which nodes?', ...validFor.any });
+    const sure = RemoveOptions.safeParse(args[2]).data?.force ?? (await confirmRemoval(nodes));
+    if (!sure) throw new vscode.CancellationError();
+    const names = nodes.map((node) => node.name);
+    await inView(VIEW, () => connection.call('node.remove', { nodes: names, force: true }));
+  }
+
+  return registerCommands(errors, {
+    'bootyard.node.create': (options) => create(options),
+    'bootyard.node.rename': (...args) => rename(args),
+    'bootyard.node.config': (...args) => configure(args),
+    'bootyard.node.remove': (...args) => remove(args),
+  });
+}
+
+async function confirmRemoval(nodes: NodeInfo[]): Promise<boolean> {
+  const running = nodes.filter(isOn);
+  const detail = running.length > 0 ? `${nameList(running)} will be powered off.` : undefined;
+  const question = `Remove ${nameList(nodes)}?`;
+  return (await vscode.window.showWarningMessage(question, { modal: true, detail }, 'Remove')) === 'Remove';
+}

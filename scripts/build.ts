@@ -1,0 +1,35 @@
+// Bundles the extension, the daemon and the command line into dist/, with the files they read at run time.
+import { build } from 'esbuild';
+import { cpSync, existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const dist = join(root, 'dist');
+// Replaced, not removed: a lab that runs starts its next daemon from here.
+rmSync(join(dist, 'guest'), { recursive: true, force: true });
+
+const entries: Record<string, string> = {
+  extension: 'extension/extension.ts',
+  daemon: 'backend/daemon.ts',
+  cli: 'backend/cli/main.ts',
+};
+await build({
+  entryPoints: Object.fromEntries(
+    Object.entries(entries)
+      .map(([name, file]) => [name, join(root, file)] as const)
+      .filter(([, file]) => existsSync(file)),
+  ),
+  outdir: dist,
+  outExtension: { '.js': '.cjs' },
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node22',
+  sourcemap: true,
+  external: ['vscode', '@lydell/node-pty'],
+  // CommonJS bundles have no import.meta; sources use import.meta.dirname to find their files.
+  define: { 'import.meta.dirname': '__dirname' },
+  logLevel: 'warning',
+});
+cpSync(join(root, 'backend/guest'), join(dist, 'guest'), { recursive: true });
+cpSync(join(root, 'backend/lab/keeper.sh'), join(dist, 'keeper.sh'), { force: true, errorOnExist: false });

@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { TestLab, until } from '../support/lab.ts';
+
+const lab = new TestLab();
+beforeAll(() => lab.importDefault('pc-x86-64-tiny'));
+afterAll(() => lab.remove());
+
+const waitFor = (name: string): Promise<string> => lab.bootyard('node', 'wait', '--timeout', '120', name);
+
+describe('a node on the tiny image', () => {
+  test('boots over the network to *booted*, one line per stage', async () => {
+    const said = await lab.bootyard('node', 'create', '--wait', 'vnode1', '--image', 'pc-x86-64-tiny');
+    for (const stage of ['firmware', 'dhcp', 'kernel', 'root', 'booted']) expect(said).toContain(stage);
+    expect(await lab.node('vnode1')).toMatchObject({
+      state: 'booted',
+      reason: null,
+      ip: '192.168.152.2',
+      model: 'pc-x86-64',
+      image: 'pc-x86-64-tiny',
+    });
+  });
+
+  test("runs on the image's file system with a RAM overlay, as walt-init makes it", async () => {
+    const commandLine = await lab.inNode('vnode1', 'cat /proc/cmdline');
+    const { mac } = await lab.node('vnode1');
+    expect(commandLine).toContain(`nfsroot=192.168.152.1:/var/lib/walt/nodes/${mac}/fs`);
+    expect(commandLine).toContain('init=/bin/walt-init');
+    expect(commandLine).toContain('walt.node.model=pc-x86-64');
+    expect(await lab.inNode('vnode1', 'df -h / | tail -1')).toMatch(/^union/);
+    expect(await lab.inNode('vnode1', 'hostname')).toBe('vnode1\n');
+    const image = (await lab.images())[0];
+    expect(await lab.inNode('vnode1', '. /bin/walt-env; echo $walt_image_id $walt_boot_mode')).toBe(
+      `${image?.id} network\n`,
+    );
+    expect(await lab.inNode('vnode1', 'echo changed > /etc/motd; cat /etc/motd')).toBe('changed\n');
+  });
+
+  test('has a timeline whose stages follow each other and add up', async () => {
+    const { totalMs, stages, outcome } = await lab.timeline('vnode1');
+    expect(outcome).toBe('booted');
+    const names = stages.map((stage) => stage.name);
+    expect(names[0]).toBe('firmware');
+    expect(names.indexOf('dhcp')).toBeLessThan(names.indexOf('kernel'));
+    expect(names.indexOf('kernel')).toBeLessThan(names.indexOf('root'));
+    for (const [i, stage] of stages.entries()) {
+      expect(stage.durationMs).toBeGreaterThanOrEqual(0);
+      if (i > 0) expect(stage.startMs).toBeGreaterThanOrEqual(stages[i - 1]?.startMs ?? 0);
+    }
+    const end = Math.max(...stages.map((stage) => stage.startMs + stage.durationMs));
+    expect(Math.abs(totalMs - end)).toBeLessThanOrEqual(1);
+  });
+
+  test('run gives back output and exit code', async () => {
+    const { status, stdout } = await lab.run('node', 'run', 'vnode1', 'echo out; exit 7');
+    expect({ status, stdout }).toEqual({ status: 7, stdout: 'out\n' });
+    expect(await lab.bootyard('node', 'run', 'vnode1', '--', 'echo', 'two', 'words')).toBe('two words\n');
+  });
+
+  test('a soft reboot discards changes and ends in *booted* again', async () => {
+    const before = await lab.node('vnode1');
+    await lab.bootyard('node', 'reboot', 'vnode1');
+    await waitFor('vnode1');
+    const after = await lab.node('vnode1');
+    expect(after.bootStartedAt).not.toBe(before.bootStartedAt);
+    expect(await lab.inNode('vnode1', 'cat /etc/motd 2>/dev/null; true')).not.toContain('changed');
+  });
+
+  test('a reboot from inside is a new boot, a poweroff is off', async () => {
+    const before = await lab.node('vnode1');
+    await lab.run('node', 'run', 'vnode1', 'reboot -f');
+    await until(
+      'new boot',
+      () => lab.node('vnode1'),
+      (node) => node.state === 'booted' && node.bootStartedAt !== before.bootStartedAt,
+      120_000,
+    );
+    await lab.run('node', 'run', 'vnode1', 'poweroff -f');
+    await until(
+      'off',
+      () => lab.node('vnode1'),
+      (node) => node.state === 'off',
+    );
+  });
+
+  test("starts from the network card's PXE ROM as well", async () => {
+    await lab.bootyard('node', 'config', 'vnode1', 'firmware=pxe');
+    await lab.bootyard('node', 'boot', 'vnode1');
+    await waitFor('vnode1');
+    const { stages } = await lab.timeline('vnode1');
+    expect(JSON.stringify(stages)).toContain('undionly.kpxe');
+    expect(await lab.inNode('vnode1', 'cat /proc/cmdline')).toContain('init=/bin/walt-init');
+  });
+
+  test('a second node of the same image, and both at once', async () => {
+    await lab.bootyard('node', 'create', 'vnode2', '--image', 'pc-x86-64-tiny');
+    await waitFor('vnode1,vnode2');
+    const out = await lab.bootyard('node', 'run', 'all-nodes', 'hostname');
+    expect(out.split('\n').sort().join('|')).toBe('|vnode1: vnode1|vnode2: vnode2');
+  });
+
+  test('rename and remove: a running node is not removed without consent', async () => {
+    await lab.bootyard('node', 'rename', 'vnode2', 'second');
+    const refused = await lab.run('node', 'remove', 'second');
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toMatch(/running.*--force/);
+    const { mac } = await lab.node('second');
+    await lab.bootyard('node', 'remove', '--force', 'second');
+    expect((await lab.nodes()).map((node) => node.name)).toEqual(['vnode1']);
+    expect(existsSync(join(lab.paths.nodes, mac))).toBe(false);
+  });
+
+  test('an image that a node uses is not removed', async () => {
+    const { status, stderr } = await lab.run('image', 'remove', 'pc-x86-64-tiny');
+    expect(status).toBe(1);
+    expect(stderr).toContain('Sorry, cannot proceed because the image is in use.');
+  });
+
+  test("wrong names, images and nodes get WalT's sentences", async () => {
+    const refused = async (...args: string[]): Promise<string> => {
+      const { status, stderr } = await lab.run(...args);
+      expect(status).toBe(1);
+      expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+      return stderr;
+    };
+    expect(await refused('node', 'create', '1bad', '--image', 'pc-x86-64-tiny')).toMatch(/name/i);
+    expect(await refused('node', 'create', 'vnode1', '--image', 'pc-x86-64-tiny')).toContain(
+      "a device with name 'vnode1' already exists",
+    );
+    expect(await refused('node', 'create', 'vnode3', '--image', 'nowhere')).toContain(
+      "No such image 'nowhere'",
+    );
+    expect(await refused('node', 'boot', 'nobody')).toContain('nobody');
+    expect((await lab.nodes()).map((node) => node.name)).toEqual(['vnode1']);
+  });
+
+  test('lab stop leaves nothing behind', async () => {
+    await lab.bootyard('lab', 'stop');
+    expect(await lab.status()).toMatchObject({ state: 'stopped' });
+    const left = readdirSync('/proc')
+      .filter((pid) => /^\d+$/.test(pid))
+      .filter((pid) => commandLine(pid).includes(lab.home));
+    expect(left).toEqual([]);
+    expect(existsSync(lab.paths.daemonSocket)).toBe(false);
+  });
+});
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,51 @@
+import type { LabStatus } from '../../backend/api/lab.ts';
+import type { NodeInfo } from '../../backend/api/node.ts';
+import type { ServedHandlers } from '../../backend/api/server.ts';
+
+export const LAB: LabStatus = {
+  state: 'running',
+  acceleration: 'tcg',
+  network: { name: 'walt-net', address: '192.168.152.1' },
+  nodes: { booted: 0, total: 1 },
+};
+
+export function node(name: string, reason: string | null = null): NodeInfo {
+  return {
+    name,
+    mac: '52:54:00:00:00:01',
+    ip: '192.168.152.2',
+    model: 'pc-x86-64',
+    image: 'tiny',
+    state: 'off',
+    reason,
+    stage: null,
+    bootStartedAt: null,
+    bootedAt: null,
+    settings: {},
+  };
+}
+
+const unused = (): never => {
+  throw new Error('not part of this test');
+};
+
+/** Answers of a daemon that has no lab behind it; a test replaces those that it asks. */
+export const basicHandlers: ServedHandlers = {
+  'lab.status': () => LAB,
+  'lab.shutdown': () => ({}),
+  'node.list': (params) => (params.nodes ?? ['vnode1']).map((name) => node(name)),
+  'node.create': unused,
+  'node.boot': unused,
+  'node.reboot': unused,
+  'node.stop': unused,
+  'node.wait': unused,
+  'node.config': unused,
+  'node.rename': unused,
+  'node.remove': unused,
+  'node.timeline': unused,
+  'node.shellCommand': unused,
+  'node.console': unused,
+  'image.list': () => [],
+  'image.import': unused,
+  'image.remove': unused,
+};

@@ -1,0 +1,103 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { CallContext } from '../../backend/api/contract.ts';
+import {
+  type HandlerParts,
+  makeHandlers,
+  type NodeActions,
+  type StoredImage,
+} from '../../backend/api/handlers.ts';
+import { LAB, node } from '../support/api-lab.ts';
+
+const image = (name: string): StoredImage => ({
+  name,
+  id: 'a'.repeat(64),
+  labels: {},
+  sizeBytes: 1,
+  created: '2025-01-02T03:04:05Z',
+  layers: [{}, {}],
+  models: ['pc-x86-64'],
+});
+const context: CallContext = {
+  signal: new AbortController().signal,
+  progress: () => {},
+  openStream: () => {
+    throw new Error('not part of this test');
+  },
+};
+const unused = (): never => {
+  throw new Error('not part of this test');
+};
+
+let removed: string[];
+let changes: number;
+let handlers: ReturnType<typeof makeHandlers>;
+beforeEach(() => {
+  removed = [];
+  changes = 0;
+  const nodes: NodeActions = {
+    list: () => [{ ...node('vnode1'), image: 'used' }],
+    create: unused,
+    boot: unused,
+    reboot: unused,
+    stop: unused,
+    wait: unused,
+    config: unused,
+    rename: unused,
+    remove: unused,
+    timeline: unused,
+    console: unused,
+  };
+  const parts: HandlerParts = {
+    nodes,
+    images: {
+      list: () => ['used', 'free', 'spare'].map(image),
+      import: (params) => Promise.resolve(image(params.name)),
+      remove: (name) => void removed.push(name),
+    },
+    shellCommand: ({ node }) => ['ssh', node],
+    status: () => LAB,
+    shutdown: unused,
+    imagesChanged: () => changes++,
+  };
+  handlers = makeHandlers(parts);
+});
+
+describe('image calls', () => {
+  test('tell which nodes use an image, and count layers', async () => {
+    const images = await handlers['image.list']({}, context);
+    expect(images.map(({ name, inUse, nodes, layers }) => ({ name, inUse, nodes, layers }))).toEqual([
+      { name: 'used', inUse: true, nodes: ['vnode1'], layers: 2 },
+      { name: 'free', inUse: false, nodes: [], layers: 2 },
+      { name: 'spare', inUse: false, nodes: [], layers: 2 },
+    ]);
+  });
+
+  test('list those that were named, or say which there is not', async () => {
+    const images = await handlers['image.list']({ images: ['free'] }, context);
+    expect(images.map(({ name }) => name)).toEqual(['free']);
+    await expect(handlers['image.list']({ images: ['no'] }, context)).rejects.toMatchObject({
+      code: 'image.unknown',
+      message: "Error: No such image 'no'. (tip: bootyard image show)",
+    });
+  });
+
+  test('remove all of the named images or none', async () => {
+    await expect(handlers['image.remove']({ images: ['free', 'used'] }, context)).rejects.toThrow(
+      'Sorry, cannot proceed because the image is in use.',
+    );
+    await expect(handlers['image.remove']({ images: ['free', 'no'] }, context)).rejects.toThrow(
+      "No such image 'no'",
+    );
+    expect(removed).toEqual([]);
+    expect(changes).toBe(0);
+    await handlers['image.remove']({ images: ['free', 'spare', 'free'] }, context);
+    expect(removed).toEqual(['free', 'spare']);
+    expect(changes).toBe(1);
+  });
+
+  test('an import is told to who follows the images', async () => {
+    const request = { path: '/x', name: 'new', labels: {}, force: false };
+    expect(await handlers['image.import'](request, context)).toMatchObject({ name: 'new', inUse: false });
+    expect(changes).toBe(1);
+  });
+});

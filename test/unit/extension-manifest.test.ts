@@ -1,0 +1,126 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { NodeState } from '../../backend/api/node.ts';
+import { statusCommands } from '../../extension/lab/lab-text.ts';
+import { contextValue, tooltipCommands } from '../../extension/nodes/node-row.ts';
+
+const root = join(import.meta.dirname, '../..');
+const MenuItem = z.object({ command: z.string(), when: z.string().optional(), group: z.string().optional() });
+const Manifest = z.object({
+  icon: z.string(),
+  contributes: z.object({
+    commands: z.array(z.object({ command: z.string(), title: z.string(), category: z.string() })),
+    menus: z.record(z.string(), z.array(MenuItem)),
+    viewsContainers: z.object({ activitybar: z.array(z.object({ icon: z.string() })) }),
+    viewsWelcome: z.array(z.object({ contents: z.string(), when: z.string() })),
+    walkthroughs: z.array(
+      z.object({
+        steps: z.array(
+          z.object({
+            description: z.string(),
+            media: z.object({ svg: z.string() }),
+            completionEvents: z.array(z.string()),
+          }),
+        ),
+      }),
+    ),
+    configuration: z.object({ properties: z.record(z.string(), z.object({ scope: z.string() })) }),
+  }),
+  capabilities: z.object({
+    untrustedWorkspaces: z.object({ restrictedConfigurations: z.array(z.string()) }),
+  }),
+});
+const manifest = Manifest.parse(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')));
+const { contributes } = manifest;
+const commands = new Set(contributes.commands.map(({ command }) => command));
+const sources = readdirSync(join(root, 'extension'), { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => readFileSync(join(root, 'extension', file), 'utf8'))
+  .join('\n');
+
+describe('manifest', () => {
+  test('each command is implemented, and each implemented one is contributed', () => {
+    const implemented = [...sources.matchAll(/^\s+'(bootyard\.(?:node|image|lab)\.\w+)': /gm)].map(
+      (match) => match[1],
+    );
+    expect(implemented).toHaveLength(commands.size);
+    expect(new Set(implemented)).toEqual(commands);
+  });
+
+  test('menus, welcome views, the walkthrough and links name commands that exist', () => {
+    const steps = contributes.walkthroughs.flatMap(({ steps }) => steps);
+    const texts = [
+      ...contributes.viewsWelcome.map(({ contents }) => contents),
+      ...steps.map((step) => step.description),
+    ];
+    const linked = texts.flatMap((text) =>
+      [...text.matchAll(/command:([\w.]+)/g)].map((match) => match[1] ?? ''),
+    );
+    const inMenus = Object.values(contributes.menus).flatMap((items) => items.map(({ command }) => command));
+    const completing = steps.flatMap(({ completionEvents }) => completionEvents);
+    const events = completing
+      .filter((event) => event.startsWith('onCommand:'))
+      .map((event) => event.slice(10));
+    for (const command of [...linked, ...inMenus, ...events, ...tooltipCommands, ...statusCommands]) {
+      expect(commands).toContain(command);
+    }
+  });
+
+  test('context keys that are asked for are set', () => {
+    const keys = JSON.stringify(contributes).matchAll(/bootyard\.(lab\w*|has\w+)(?= |"|\)|$)/g);
+    const asked = new Set([...keys].map((match) => match[1]));
+    const set = new Set([...sources.matchAll(/^ {4}set\(\s*'(\w+)'/gm)].map((match) => match[1]));
+    expect(asked.size).toBeGreaterThan(2);
+    for (const key of asked) expect(set).toContain(key);
+  });
+
+  test('pictures are there', () => {
+    const pictures = [
+      manifest.icon,
+      ...contributes.viewsContainers.activitybar.map(({ icon }) => icon),
+      ...contributes.walkthroughs.flatMap(({ steps }) => steps.map(({ media }) => media.svg)),
+    ];
+    expect(pictures.filter((picture) => !existsSync(join(root, picture)))).toEqual([]);
+  });
+
+  test('walkthrough pictures take their colours from the theme', () => {
+    for (const step of contributes.walkthroughs.flatMap(({ steps }) => steps)) {
+      expect(readFileSync(join(root, step.media.svg), 'utf8')).not.toMatch(/#[0-9a-f]{3,8}\b|rgb\(/i);
+    }
+  });
+
+  test('settings that name programs or folders are the machine’s, and restricted', () => {
+    const restricted = manifest.capabilities.untrustedWorkspaces.restrictedConfigurations;
+    for (const name of ['bootyard.home', 'bootyard.nodePath']) {
+      expect(contributes.configuration.properties[name]?.scope).toBe('machine');
+      expect(restricted).toContain(name);
+    }
+  });
+
+  test('each state of a node offers a console or a boot, and at most three inline actions', () => {
+    const inline = (contributes.menus['view/item/context'] ?? []).filter(({ group }) =>
+      group?.startsWith('inline'),
+    );
+    for (const state of NodeState.options) {
+      const value = contextValue({ state });
+      const offered = inline.filter(({ when = '' }) => {
+        const pattern = /viewItem =~ \/(.+?)\/(?: |$)/.exec(when)?.[1];
+        return when.includes('bootyard.nodes') && pattern !== undefined && new RegExp(pattern).test(value);
+      });
+      const names = offered.map(({ command }) => command);
+      expect(names.length).toBeLessThanOrEqual(3);
+      expect(names.length).toBeGreaterThan(0);
+      expect(names.includes('bootyard.node.shell')).toBe(state === 'booted');
+    }
+  });
+
+  test('commands that ask or destroy end with dots', () => {
+    const asking = contributes.commands.filter(({ command }) =>
+      /\.(remove|rename|config|create|import|run)$/.test(command),
+    );
+    expect(asking.length).toBeGreaterThan(0);
+    for (const { title } of asking) expect(title).toMatch(/\.\.\.$/);
+  });
+});

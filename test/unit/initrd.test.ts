@@ -1,0 +1,196 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { writeCpio } from '../../backend/boot/initrd-cpio.ts';
+import { elfNeeds } from '../../backend/boot/initrd-elf.ts';
+import { makeInitrd, type InitrdTree } from '../../backend/boot/initrd.ts';
+
+/** A tree of paths and contents; a folder is whatever has something below it. */
+class MapTree implements InitrdTree {
+  readonly #files: Map<string, Buffer>;
+  readonly #paths: string[];
+
+  constructor(files: Record<string, string | Buffer>) {
+    this.#files = new Map(Object.entries(files).map(([path, content]) => [path, Buffer.from(content)]));
+    this.#paths = [...this.#files.keys()];
+    for (const path of this.#paths) {
+      const parent = path.slice(0, path.lastIndexOf('/'));
+      if (parent !== '' && !this.#paths.includes(parent)) this.#paths.push(parent);
+    }
+  }
+  lookupPath(path: string): number {
+    return this.#paths.indexOf(path) + 1;
+  }
+  children(inode: number): { name: Buffer; inode: number }[] {
+    const folder = `${this.#paths[inode - 1]}/`;
+    return this.#paths
+      .filter((path) => path.startsWith(folder) && !path.slice(folder.length).includes('/'))
+      .map((path) => ({ name: Buffer.from(path.slice(folder.length)), inode: this.lookupPath(path) }));
+  }
+  stat(inode: number): { type: string } {
+    return { type: this.#files.has(this.#paths[inode - 1] ?? '') ? 'file' : 'directory' };
+  }
+  readFile(inode: number): Buffer {
+    return this.#files.get(this.#paths[inode - 1] ?? '') ?? Buffer.alloc(0);
+  }
+}
+
+const MODULES = '/lib/modules/6.1.0-test';
+function image(changes: Record<string, string | Buffer | undefined> = {}): MapTree {
+  const files: Record<string, string | Buffer | undefined> = {
+    '/boot/pc-x86-64/kernel': kernel('6.1.0-test (someone@somewhere) #1'),
+    '/bin/busybox': 'static busybox',
+    [`${MODULES}/modules.builtin`]: 'kernel/net/packet/af_packet.ko\n',
+    [`${MODULES}/modules.dep`]:
+      'kernel/drivers/virtio/virtio_pci.ko: kernel/drivers/virtio/virtio.ko\nkernel/drivers/virtio/virtio.ko:\n' +
+      'kernel/drivers/net/virtio_net.ko: kernel/drivers/virtio/virtio.ko\n' +
+      'kernel/fs/nfs/nfs.ko.gz: kernel/net/sunrpc.ko\nkernel/fs/nfs/nfsv3.ko: kernel/fs/nfs/nfs.ko.gz kernel/net/sunrpc.ko\n' +
+      'kernel/net/sunrpc.ko:\nkernel/fs/other.ko:\n',
+    [`${MODULES}/kernel/drivers/virtio/virtio.ko`]: 'virtio',
+    [`${MODULES}/kernel/drivers/virtio/virtio_pci.ko`]: 'virtio_pci',
+    [`${MODULES}/kernel/drivers/net/virtio_net.ko`]: 'virtio_net',
+    [`${MODULES}/kernel/fs/nfs/nfs.ko.gz`]: gzipSync('nfs'),
+    [`${MODULES}/kernel/fs/nfs/nfsv3.ko`]: 'nfsv3',
+    [`${MODULES}/kernel/net/sunrpc.ko`]: 'sunrpc',
+    [`${MODULES}/kernel/fs/other.ko`]: 'other',
+    ...changes,
+  };
+  return new MapTree(
+    Object.fromEntries(
+      Object.entries(files).filter((entry): entry is [string, string | Buffer] => entry[1] !== undefined),
+    ),
+  );
+}
+
+/** The start of a bzImage: signature, and the place of the version text. */
+function kernel(version: string): Buffer {
+  const header = Buffer.alloc(0x400);
+  header.write('HdrS', 0x202, 'latin1');
+  header.writeUInt16LE(0x100, 0x20e);
+  header.write(`${version}\0`, 0x300, 'latin1');
+  return header;
+}
+
+/** What an independent reader of the format sees. */
+function listed(archive: Buffer): string[] {
+  return execFileSync('/bin/busybox', ['cpio', '-t', '--quiet'], { input: archive, encoding: 'utf8' })
+    .trim()
+    .split('\n');
+}
+function extracted(archive: Buffer, path: string): string {
+  return execFileSync(
+    '/bin/busybox',
+    ['sh', '-c', 'd=$(mktemp -d); cd $d; cpio -idm 2>/dev/null; cat "$1"; rm -rf $d', 'sh', path],
+    {
+      input: archive,
+      encoding: 'latin1',
+    },
+  );
+}
+
+describe('writeCpio', () => {
+  it('makes an archive that another reader unpacks', () => {
+    const archive = writeCpio([
+      { type: 'directory', path: 'a', mode: 0o755 },
+      { type: 'file', path: 'a/odd', mode: 0o640, content: Buffer.from('abc') },
+      { type: 'symlink', path: 'link', target: 'a/odd' },
+    ]);
+    const details = execFileSync('/bin/busybox', ['cpio', '-tv', '--quiet'], {
+      input: archive,
+      encoding: 'utf8',
+    });
+    expect(details).toMatch(/drwxr-xr-x .* a\n-rw-r----- .* 3 .* a\/odd\nlrwxrwxrwx .* link -> a\/odd\n/);
+    expect(extracted(archive, 'link')).toBe('abc');
+  });
+});
+
+describe('makeInitrd', () => {
+  it('holds init, busybox and the needed modules with what they depend on', () => {
+    const names = listed(makeInitrd(image()));
+    const modules = names.filter((name) => name.endsWith('.ko')).map((name) => name.slice(MODULES.length));
+    expect(modules.sort()).toEqual(
+      [
+        'drivers/net/virtio_net',
+        'drivers/virtio/virtio',
+        'drivers/virtio/virtio_pci',
+        'fs/nfs/nfs',
+        'fs/nfs/nfsv3',
+      ]
+        .concat(['net/sunrpc'])
+        .map((name) => `kernel/${name}.ko`),
+    );
+    expect(names).toEqual(
+      expect.arrayContaining(['init', 'bin/busybox', 'bin/sh', 'dev/console', 'proc', 'root']),
+    );
+    for (const name of names.filter((path) => path.includes('/'))) {
+      expect(names.indexOf(name.slice(0, name.lastIndexOf('/')))).toBeLessThan(names.indexOf(name));
+    }
+  });
+
+  it('stores compressed modules plain and says so in modules.dep', () => {
+    const initrd = makeInitrd(image());
+    expect(extracted(initrd, `${MODULES.slice(1)}/kernel/fs/nfs/nfs.ko`)).toBe('nfs');
+    expect(extracted(initrd, `${MODULES.slice(1)}/modules.dep`)).toContain(
+      'kernel/fs/nfs/nfs.ko: kernel/net/sunrpc.ko\n',
+    );
+    expect(extracted(initrd, 'etc/modules')).toBe('virtio_pci virtio_net nfs nfsv3\n');
+  });
+
+  it('is the same for the same image, compressed or not', () => {
+    expect(makeInitrd(image())).toEqual(makeInitrd(image()));
+    expect(gunzipSync(makeInitrd(image(), { gzip: true }))).toEqual(makeInitrd(image()));
+  });
+
+  it('takes the libraries of a busybox that needs them', () => {
+    const busybox = readFileSync('/bin/sh');
+    const { interpreter = '', libraries = [] } = elfNeeds(busybox) ?? {};
+    const [library = ''] = libraries;
+    const tree = image({
+      '/bin/busybox': busybox,
+      [interpreter]: 'loader',
+      [`/usr/lib/${library}`]: 'library',
+    });
+    expect(listed(makeInitrd(tree))).toEqual(
+      expect.arrayContaining([interpreter.slice(1), `usr/lib/${library}`]),
+    );
+    expect(() => makeInitrd(image({ '/bin/busybox': busybox, [interpreter]: 'loader' }))).toThrow(
+      `needs ${library}`,
+    );
+  });
+
+  it.each([
+    [{ '/bin/busybox': undefined }, 'The image has no /bin/busybox'],
+    [{ '/boot/pc-x86-64/kernel': kernel('6.9.9 x') }, 'kernel 6.9.9 but no /lib/modules/6.9.9'],
+    [{ [`${MODULES}/kernel/net/sunrpc.ko`]: undefined }, 'sunrpc.ko is in modules.dep but not in the image'],
+    [{ [`${MODULES}/modules.dep`]: undefined }, 'run depmod in the image'],
+    [{ [`${MODULES}/modules.dep`]: 'kernel/fs/other.ko:\n' }, 'has no virtio_net, neither as a module'],
+  ])('says what is wrong with an image: %#', (changes, sentence) => {
+    expect(() => makeInitrd(image(changes))).toThrow(sentence);
+  });
+
+  it('finds the modules of a kernel that does not name itself when there is only one choice', () => {
+    expect(listed(makeInitrd(image({ '/boot/pc-x86-64/kernel': 'not a bzImage' })))).toContain('init');
+  });
+});
+
+describe('elfNeeds', () => {
+  it('reads what the system’s own tools say', () => {
+    const needed = execFileSync('sh', ['-c', 'ldd /bin/bash'], { encoding: 'utf8' });
+    const { libraries = [] } = elfNeeds(readFileSync('/bin/bash')) ?? {};
+    expect(libraries.length).toBeGreaterThan(0);
+    for (const name of libraries) expect(needed).toContain(name);
+  });
+
+  it('survives files that lie', () => {
+    const good = readFileSync('/bin/true');
+    for (let cut = 0; cut < 2000; cut++) elfNeeds(good.subarray(0, cut));
+    for (let seed = 1; seed < 3000; seed++) {
+      const bad = Buffer.from(good);
+      for (let change = 0; change < 4; change++)
+        bad[(seed * 7919 + change * 104729) % 1024] = (seed * 31 + change) % 256;
+      elfNeeds(bad);
+    }
+    expect(elfNeeds(Buffer.from('#!/bin/sh'))).toBeUndefined();
+  });
+});

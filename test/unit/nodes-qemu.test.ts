@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+import { escapeOption, qemuArguments } from '../../backend/nodes/qemu.ts';
+import { nodeDefaults } from '../../backend/nodes/settings.ts';
+
+const machine = {
+  name: 'vnode1',
+  mac: '52:54:00:01:02:03',
+  settings: { ...nodeDefaults, ram: '2G', 'cpu.cores': 3 },
+};
+const files = {
+  tap: 'vn1',
+  consoleLog: '/a,b/console.log',
+  consoleSocket: '/run/x.tty',
+  qmpSocket: '/run/x.qmp',
+};
+
+function valueOf(argv: string[], option: string): string[] {
+  return argv.flatMap((word, index) => (word === option ? [argv[index + 1] ?? ''] : []));
+}
+
+test('iPXE as kernel: no boot ROM, serial line logged by QEMU, commas escaped', () => {
+  const argv = qemuArguments(machine, { ...files, kernel: '/k,1', initrd: '/i' }, 'tcg');
+  expect(argv[0]).toBe('qemu-system-x86_64');
+  expect(valueOf(argv, '-kernel')).toEqual(['/k,1']);
+  expect(valueOf(argv, '-initrd')).toEqual(['/i']);
+  expect(valueOf(argv, '-boot')).toEqual([]);
+  expect(valueOf(argv, '-m')).toEqual(['2048']);
+  expect(valueOf(argv, '-smp')).toEqual(['3']);
+  expect(valueOf(argv, '-cpu')).toEqual(['max']);
+  expect(valueOf(argv, '-machine')[0]).toMatch(/^pc,graphics=off/);
+  expect(valueOf(argv, '-netdev')).toEqual(['tap,id=net0,ifname=vn1,script=no,downscript=no']);
+  expect(valueOf(argv, '-device')[0]).toBe('virtio-net-pci,netdev=net0,mac=52:54:00:01:02:03,romfile=');
+  expect(valueOf(argv, '-chardev')[0]).toBe(
+    'socket,id=console,path=/run/x.tty,server=on,wait=off,logfile=/a,,b/console.log,logappend=on',
+  );
+  for (const flag of ['-nodefaults', '-no-reboot']) expect(argv).toContain(flag);
+  expect(argv.every((word) => word !== '' && word !== 'undefined')).toBe(true);
+});
+
+test('the card’s ROM boots when there is no kernel; KVM takes the host’s processor', () => {
+  const argv = qemuArguments(machine, files, 'kvm');
+  expect(valueOf(argv, '-boot')).toEqual(['order=n,strict=on']);
+  expect(valueOf(argv, '-device')[0]).toContain('bootindex=1');
+  expect(valueOf(argv, '-device')[0]).not.toContain('romfile');
+  expect(valueOf(argv, '-kernel')).toEqual([]);
+  expect(valueOf(argv, '-accel')).toEqual(['kvm']);
+  expect(valueOf(argv, '-cpu')).toEqual(['host']);
+});
+
+test('commas', () => expect(escapeOption('a,b,,c')).toBe('a,,b,,,,c'));

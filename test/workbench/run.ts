@@ -1,0 +1,106 @@
+// The editor's tests in a real VS Code (code-server in headless Chromium), with the packaged extension installed and a
+// lab of their own: the mocha suite inside the extension host, then the main job by mouse and keyboard.
+//   test/workbench/run.ts [host] [main] [--pictures]     --pictures makes those in docs/ anew
+// BOOTYARD_TEST_VSIX names a .vsix to test instead of packaging dist/.
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { installCodeServer } from '../../scripts/install-code-server.ts';
+import { packageExtension } from '../../scripts/package.ts';
+import { TestLab } from '../support/lab.ts';
+import { bundleSuite } from './bundle.ts';
+import { runHostSuite } from './host.ts';
+import { runMainJob } from './main-job.ts';
+import { printResult, writeSummary, type TestResult } from './results.ts';
+import { launchChromium, Workbench } from './workbench.ts';
+
+const cache = join(import.meta.dirname, '../../.cache');
+const logs = join(import.meta.dirname, 'shots');
+const summaryFile = join(cache, 'test-results/workbench.json');
+const flags = process.argv.slice(2).filter((word) => word.startsWith('--'));
+const parts = process.argv.slice(2).filter((word) => !flags.includes(word));
+
+/** A stopped lab with the tiny image, and a workbench that uses it; both are gone afterwards. */
+async function inWorkbench<T>(
+  browser: Browser,
+  name: string,
+  vsix: string,
+  run: (workbench: Workbench, resultsFile: string) => Promise<T>,
+): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'byw-'));
+  const resultsFile = join(folder, 'results.json');
+  const lab = new TestLab();
+  try {
+    await lab.importDefault('pc-x86-64-tiny');
+    await lab.bootyard('lab', 'stop');
+    const { BOOTYARD_HOME, XDG_RUNTIME_DIR } = lab.env;
+    const env = { BOOTYARD_HOME, XDG_RUNTIME_DIR, BOOTYARD_TEST_RESULTS: resultsFile };
+    const workbench = await Workbench.start(browser, {
+      folder,
+      logs,
+      name,
+      vsix,
+      env,
+      testDriver: name === 'host',
+    });
+    try {
+      return await run(workbench, resultsFile);
+    } finally {
+      await workbench.stop();
+      if (workbench.strays.size > 0)
+        console.log(`  (asked for and not answered: ${[...workbench.strays].join(' ')})`);
+    }
+  } finally {
+    await lab.remove();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function wanted(part: string): boolean {
+  return parts.length === 0 || parts.includes(part);
+}
+
+async function runAll(): Promise<TestResult[]> {
+  const results: TestResult[] = [];
+  installCodeServer((line) => console.log(line));
+  const vsix =
+    process.env.BOOTYARD_TEST_VSIX ?? (await packageExtension({ folder: join(cache, 'test-vsix') }));
+  const browser = await launchChromium();
+  try {
+    if (wanted('host')) {
+      console.log('\nin the extension host');
+      const suite = await bundleSuite();
+      const host = await inWorkbench(browser, 'host', vsix, (workbench, resultsFile) =>
+        runHostSuite(workbench, suite, resultsFile, logs),
+      );
+      host.forEach(printResult);
+      results.push(...host);
+    }
+    if (wanted('main')) {
+      console.log('\nthe main job, by mouse and keyboard');
+      results.push(
+        ...(await inWorkbench(browser, 'main', vsix, (workbench) =>
+          runMainJob(workbench, logs, flags.includes('--pictures')),
+        )),
+      );
+    }
+  } finally {
+    await browser.close();
+  }
+  return results;
+}
+
+rmSync(logs, { recursive: true, force: true });
+mkdirSync(logs, { recursive: true });
+let results: TestResult[];
+try {
+  results = await runAll();
+} catch (error) {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  results = [{ title: 'the workbench starts', state: 'failed', ms: 0, error: text }];
+  results.forEach(printResult);
+}
+const { passed, failed } = writeSummary(summaryFile, results);
+console.log(`\nworkbench: ${passed} passed, ${failed} failed (${summaryFile})`);
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
