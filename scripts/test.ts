@@ -69,7 +69,8 @@ function counted(file: string): { passed: number; failed: number } {
   const { numPassedTests, numFailedTests, numFailedTestSuites, success } = VitestResults.parse(
     JSON.parse(readFileSync(file, 'utf8')),
   );
-  return { passed: numPassedTests, failed: success ? 0 : Math.max(numFailedTests, numFailedTestSuites, 1) };
+  // A file that could not be loaded is a failed suite without a failed test.
+  return { passed: numPassedTests, failed: success ? 0 : numFailedTests || numFailedTestSuites || 1 };
 }
 
 rmSync(results, { recursive: true, force: true });

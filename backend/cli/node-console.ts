@@ -37,12 +37,13 @@ async function writeOut(data: Uint8Array): Promise<void> {
 
 /** Resolves when the user leaves. */
 async function typing(lab: LabSession, node: string, stream: ClientStream): Promise<undefined> {
-  lab.session.say(`Console of ${node}: <ctrl-a> d leaves, <ctrl-a> a sends ctrl-a.`);
   const keys = new EscapeKeys();
   const { stdin } = process;
   stdin.setRawMode(true);
   const restore = () => stdin.setRawMode(false);
   process.once('exit', restore);
+  // Said only now: what is typed after reading it must reach the node, ctrl-C included.
+  lab.session.say(`Console of ${node}: <ctrl-a> d leaves, <ctrl-a> a sends ctrl-a.`);
   await new Promise<void>((resolve) => {
     stdin.on('data', (data: Buffer) => {
       const { send, leave } = keys.feed(data);
