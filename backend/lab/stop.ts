@@ -6,6 +6,7 @@ import { BootyardError, systemCode } from '../errors.ts';
 import type { Paths } from '../state/paths.ts';
 import { isRunning, processStat, type ProcessIdentity } from './host-process.ts';
 import { labFiles, runningLab } from './lab-state.ts';
+import { routerFiles } from './router.ts';
 
 const POLL_MS = 20;
 /** How long the keeper may take to end its daemon in good order, and then the kernel to end the rest. */
@@ -41,7 +42,8 @@ rm -f "$@"
 
 async function removeFiles(paths: Paths): Promise<void> {
   const files = labFiles(paths);
-  const mortal = [paths.daemonSocket, files.lab, files.daemon, files.failures];
+  const router = Object.values(routerFiles(paths.run));
+  const mortal = [paths.daemonSocket, files.lab, files.daemon, files.failures, ...router];
   const child = spawn('sh', ['-c', REMOVE_SCRIPT, 'remove', files.lock, files.hostProc, ...mortal], {
     stdio: 'ignore',
   });

@@ -54,6 +54,7 @@ describe.each(owners)('the doctor of %s', (name, make) => {
         'KVM',
         'iPXE',
         'mkfs',
+        'router answers',
         'ssh',
         'disk space',
         'Node',
@@ -84,6 +85,26 @@ describe.each(owners)('the doctor of %s', (name, make) => {
       level: 'fail',
       fix: expect.stringContaining('qemu-system-x86'),
     });
+  });
+
+  test('names the package of radvd, without which nodes only start later', async () => {
+    // A folder of administrators cannot be shadowed, but a program in it can be covered.
+    const checks = Checks.parse(
+      await user.run(`
+        const { findProgram } = await import(lab + '/program.ts');
+        const code = "import { checkPrograms } from '" + lab + "/check-programs.ts'; console.log(JSON.stringify(await checkPrograms()));";
+        const cover = ['sh', '-c', 'mount --bind /dev/null "$0" && exec "$@"', findProgram('radvd')];
+        const argv = ['--user', '--map-root-user', '--mount', ...cover, process.execPath, '--input-type=module', '-e', code];
+        answer(JSON.parse(execFileSync('unshare', argv, { encoding: 'utf8' })));
+      `),
+    );
+    expect(checks.find((check) => check.name === 'router answers')).toEqual({
+      name: 'router answers',
+      level: 'warn',
+      message: 'radvd not found: nodes with firmware=pxe start half a minute later',
+      fix: expect.stringMatching(/ install .*radvd$/),
+    });
+    expect(checks.filter((check) => check.level !== 'ok')).toHaveLength(1);
   });
 
   test('refuses a Node without what the daemon needs', async () => {
