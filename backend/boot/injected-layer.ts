@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { injectedFiles } from '../guest/injected.ts';
 import type { TarEntry } from '../images/tar-writer.ts';
 import type { ImageTree } from '../images/tree.ts';
+import { imageTemplates } from './image-spec.ts';
 import { makeInitrd } from './initrd.ts';
 import type { PlannedNode } from './plan.ts';
 
@@ -25,12 +26,14 @@ export interface InjectedImage {
 /**
  * The layer on top of an image that makes it a node's: node scripts, keys, names, fixed links, filled-in templates
  * (WalT: mount.py and setup.py). Only what differs from the image is in it; the image itself never changes.
+ * `warn` gets a sentence for each part of the image that cannot be used as it wants.
  */
 export function injectedLayer(
   tree: ImageTree,
   node: PlannedNode,
   image: InjectedImage,
   lab: LabIdentity,
+  warn: (sentence: string) => void,
 ): TarEntry[] {
   const layer = new LayerBuilder(tree);
   const values = environment(node, image, lab);
@@ -39,7 +42,7 @@ export function injectedLayer(
   addNames(layer, tree, node, lab);
   fixBootLinks(layer, tree);
   addTimezone(layer);
-  fillTemplates(layer, tree, values);
+  fillTemplates(layer, tree, values, warn);
   addInitrd(layer, tree, node.model);
   return layer.entries();
 }
@@ -104,28 +107,21 @@ function addTimezone(layer: LayerBuilder): void {
   if (existsSync('/etc/localtime')) layer.file('/etc/localtime', 0o644, readFileSync('/etc/localtime'));
 }
 
-/** `/etc/walt/image.spec` (JSON) lists files in which `%(name)s` stands for a value of the environment. */
-function fillTemplates(layer: LayerBuilder, tree: ImageTree, values: Record<string, string>): void {
-  for (const path of templatePaths(readText(tree, '/etc/walt/image.spec'))) {
+/** In the files that `/etc/walt/image.spec` lists, `%(name)s` stands for a value of the environment. */
+function fillTemplates(
+  layer: LayerBuilder,
+  tree: ImageTree,
+  values: Record<string, string>,
+  warn: (sentence: string) => void,
+): void {
+  const { paths, warning } = imageTemplates(tree);
+  if (warning !== undefined) warn(warning);
+  for (const path of paths) {
     const inode = tree.lookupPath(path);
-    if (!inode || tree.stat(inode).type !== 'file') continue;
     const text = tree.readFile(inode).toString('latin1');
     const filled = text.replace(/%\((\w+)\)s/g, (whole, name: string) => values[name] ?? whole);
     layer.file(path, tree.stat(inode).mode & 0o7777, Buffer.from(filled, 'latin1'));
   }
-}
-
-function templatePaths(spec: string): string[] {
-  if (spec === '') return [];
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(spec);
-  } catch {
-    return [];
-  }
-  if (typeof parsed !== 'object' || parsed === null || !('templates' in parsed)) return [];
-  const { templates } = parsed;
-  return Array.isArray(templates) ? templates.filter((path): path is string => typeof path === 'string') : [];
 }
 
 /** An image without an initrd gets one made from its own modules and busybox. */

@@ -29,6 +29,8 @@ export interface BootPlan {
   readonly imageId: string;
   /** the image's layers and the injected one */
   readonly tree: ImageTree;
+  /** sentences on what of the image could not be used as it wants; the boot goes on without */
+  readonly warnings: readonly string[];
 }
 /** Files for QEMU's -kernel and -initrd; none when the network card's ROM boots. */
 export interface NodeFirmware {
@@ -69,12 +71,14 @@ export class BootPlanner {
     mkdirSync(folder, { recursive: true });
     try {
       const described = { id: image.id, sizeKib: Math.ceil(image.sizeBytes / 1024) };
-      writeTar(layerFile(folder, id), injectedLayer(base, node, described, this.#parts.lab));
+      const warnings: string[] = [];
+      const warn = (sentence: string): void => void warnings.push(sentence);
+      writeTar(layerFile(folder, id), injectedLayer(base, node, described, this.#parts.lab, warn));
       const saved: SavedPlan = { id, imageId: image.id, node };
       writeFileSync(join(folder, 'plan.json.new'), JSON.stringify(saved));
       renameSync(join(folder, 'plan.json.new'), join(folder, 'plan.json'));
       removeOldLayers(folder, id);
-      return this.#serve(saved, base, folder);
+      return this.#serve(saved, base, folder, warnings);
     } finally {
       base.close();
     }
@@ -139,9 +143,9 @@ export class BootPlanner {
     return image;
   }
 
-  #serve(saved: SavedPlan, base: ImageTree, folder: string): BootPlan {
+  #serve(saved: SavedPlan, base: ImageTree, folder: string, warnings: string[] = []): BootPlan {
     const tree = base.withLayer(layerFile(folder, saved.id));
-    const plan: BootPlan = { id: saved.id, node: saved.node, imageId: saved.imageId, tree };
+    const plan: BootPlan = { id: saved.id, node: saved.node, imageId: saved.imageId, tree, warnings };
     this.#parts.served.add(plan);
     return plan;
   }

@@ -1,6 +1,7 @@
 import { EntryType, type LayerIndex } from './layer-index.ts';
 import type { MergeInode, MergeName, MergeTree } from './merge.ts';
 import { pack } from './packed.ts';
+import { atOnce, eachOf, SLICE, type Steps } from './slices.ts';
 import {
   Fattr,
   FATTR_SIZE,
@@ -38,31 +39,41 @@ const IMPLIED = { mode: 0o755, uid: 0, gid: 0, mtime: 0, mtimeNs: 0, major: 0, m
  * `id` becomes the file system id of all inodes.
  */
 export function flatten(merge: MergeTree, base: TreeArrays | undefined, id: bigint): PackedTree {
-  const plan = makePlan(merge, base);
-  const packed = pack(TREE_FORMAT, lengthsFor(plan, merge, base));
+  return atOnce(flattenSteps(merge, base, id));
+}
+
+/** The same, bit by bit. */
+export function* flattenSteps(merge: MergeTree, base: TreeArrays | undefined, id: bigint): Steps<PackedTree> {
+  const plan = yield* makePlan(merge, base);
+  const packed = pack(TREE_FORMAT, yield* lengthsFor(plan, merge, base));
   const tree = packed.arrays;
   const writer = new TreeWriter(tree, base, merge.indexes);
-  for (const { inode, parent, pathHash } of plan.made) {
+  yield* eachOf(plan.made, ({ inode, parent, pathHash }) => {
     tree.parent[inode.number] = parent;
     tree.pathHash[inode.number] = pathHash;
     writer.inode(inode);
-  }
+  });
   for (const inode of plan.described) writer.inode(inode);
   for (const inode of merge.baseInodes.values()) writer.links(inode);
-  for (const directory of plan.directories) writer.directory(directory);
+  for (const [at, directory] of plan.directories.entries()) {
+    writer.directory(directory);
+    if (at % 64 === 63) yield;
+  }
   writer.xattrs();
   const view = new DataView(tree.attributes.buffer, tree.attributes.byteOffset);
   for (let at = 0; at < tree.attributes.length; at += FATTR_SIZE) view.setBigUint64(at + Fattr.fsid, id);
-  fillSlots(
+  yield;
+  yield* fillSlots(
     tree,
     (inode) => tree.attributes[(inode - 1) * FATTR_SIZE + Fattr.type + 3] === EntryType.directory,
   );
   return packed;
 }
 
-function makePlan(merge: MergeTree, base: TreeArrays | undefined): Plan {
+function* makePlan(merge: MergeTree, base: TreeArrays | undefined): Steps<Plan> {
   const plan: Plan = { directories: [], made: [], described: [] };
   let count = (base?.pathHash.length ?? 1) - 1;
+  let visited = 0;
   const settle = (name: MergeName, parent: number, parentHash: number): number => {
     const { inode } = name;
     if (inode.base !== 0) {
@@ -77,18 +88,19 @@ function makePlan(merge: MergeTree, base: TreeArrays | undefined): Plan {
     }
     return pathHash;
   };
-  const visit = (directory: MergeName, hash: number): void => {
+  function* visit(directory: MergeName, hash: number): Steps<void> {
     if (!directory.children) return;
     const number = directory.inode.number;
     const names = [...directory.children.values()].sort(byName);
     if (directory.changed) plan.directories.push({ number, names });
     for (const name of names) {
       const nameHash = settle(name, number, hash);
-      if (name.inode.type === EntryType.directory) visit(name, nameHash);
+      if (++visited % SLICE === 0) yield;
+      if (name.inode.type === EntryType.directory) yield* visit(name, nameHash);
     }
-  };
+  }
   const rootHash = settle(merge.root, 1, 0);
-  visit(merge.root, rootHash);
+  yield* visit(merge.root, rootHash);
   return plan;
 }
 
@@ -97,7 +109,7 @@ function byName(a: MergeName, b: MergeName): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
 
-function lengthsFor(plan: Plan, merge: MergeTree, base: TreeArrays | undefined) {
+function* lengthsFor(plan: Plan, merge: MergeTree, base: TreeArrays | undefined) {
   let entries = base?.entryInode.length ?? 0;
   let names = base?.names.length ?? 0;
   for (const directory of plan.directories) {
@@ -119,7 +131,7 @@ function lengthsFor(plan: Plan, merge: MergeTree, base: TreeArrays | undefined) 
     if (bytes > 0) xattrs.set(inode.number, bytes);
     else if (xattrs.size > 0) xattrs.delete(inode.number);
   };
-  for (const { inode } of plan.made) count(inode);
+  yield* eachOf(plan.made, ({ inode }) => count(inode));
   for (const inode of plan.described) count(inode);
   const inodes = (base?.pathHash.length ?? 1) + plan.made.length;
   let slots = 16;

@@ -12,9 +12,10 @@ import {
   MediaType,
   parseDocument,
 } from './oci.ts';
+import { mergeInSlices } from './merge-layers.ts';
 import type { StagedLayer, Staging } from './staging.ts';
 import { shown } from './tar-path.ts';
-import { mergeLayers, treeId } from './tree.ts';
+import { treeId } from './tree.ts';
 import type { PackedTree } from './tree-arrays.ts';
 
 /** What an import found: the image's configuration, byte by byte, and its layers, lowest first. */
@@ -52,7 +53,7 @@ export async function importOciLayout(files: FileSet, staging: Staging): Promise
       await staging.layer(source, message, { given: layer.digest, tar: config.rootfs.diff_ids[at] }),
     );
   }
-  return { config: configBytes, layers, tree: merged(layers) };
+  return { config: configBytes, layers, tree: await merged(layers) };
 }
 
 /** The manifest of the only image for this machine, looked for in nested indexes too. */
@@ -146,12 +147,12 @@ export async function importDockerArchive(files: FileSet, staging: Staging): Pro
       await staging.layer(await openFile(files, path), message, { tar: config.rootfs.diff_ids[at] }),
     );
   }
-  return { config: configBytes, layers, tree: merged(layers) };
+  return { config: configBytes, layers, tree: await merged(layers) };
 }
 
-function merged(layers: StagedLayer[]): PackedTree {
+function merged(layers: StagedLayer[]): Promise<PackedTree> {
   const id = treeId(layers.map((layer) => layer.digest));
-  return mergeLayers(
+  return mergeInSlices(
     layers.map((layer) => layer.index),
     id,
   );

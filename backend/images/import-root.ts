@@ -5,7 +5,8 @@ import { byProgram } from './decompress.ts';
 import { hostArchitecture, type ImportedImage } from './import-layout.ts';
 import type { StagedLayer, Staging } from './staging.ts';
 import { LayerFile } from './layer-file.ts';
-import { ImageTree, mergeLayers, treeId } from './tree.ts';
+import { mergeInSlices } from './merge-layers.ts';
+import { ImageTree, treeId } from './tree.ts';
 import type { PackedTree } from './tree-arrays.ts';
 
 /** Machine numbers of ELF headers (System V gABI, e_machine) and the names that images use. */
@@ -18,9 +19,9 @@ const ELF_MACHINES = new Map([
 ]);
 
 /** An image of one layer, the tar of a root file system. `created` is the time that its configuration states. */
-export function rootImage(layer: StagedLayer, created: Date): ImportedImage {
+export async function rootImage(layer: StagedLayer, created: Date): Promise<ImportedImage> {
   const id = treeId([layer.digest]);
-  const tree = mergeLayers([layer.index], id);
+  const tree = await mergeInSlices([layer.index], id);
   const config = {
     created: created.toISOString(),
     architecture: architectureOf(layer, id, tree),

@@ -7,10 +7,11 @@ import { type ImportedImage, importDockerArchive, importOciLayout } from './impo
 import { packFolder, rootImage } from './import-root.ts';
 import { LayerFile } from './layer-file.ts';
 import type { LayerIndex } from './layer-index.ts';
+import { mergeInSlices } from './merge-layers.ts';
 import { changedImage, type Staging } from './staging.ts';
 import { hasChecksum, isZeroRecord, parseHeader, RECORD } from './tar-header.ts';
 import { scanTar, TarScanner } from './tar-scan.ts';
-import { ImageTree, mergeLayers } from './tree.ts';
+import { ImageTree } from './tree.ts';
 
 /**
  * Reads an image of any kind into the staging folder: a root file system tar (also gzip, zstd, xz, bzip2), a Docker or
@@ -49,7 +50,7 @@ async function readFolder(folder: string, staging: Staging): Promise<ImportedIma
         `The folder '${folder}' is neither an OCI image layout nor a root file system (it has no 'etc').`,
       );
     }
-    return rootImage(await packFolder(folder, staging), new Date());
+    return await rootImage(await packFolder(folder, staging), new Date());
   } finally {
     await files.close();
   }
@@ -123,7 +124,8 @@ async function readArchive(
   index: LayerIndex,
   staging: Staging,
 ): Promise<ImportedImage> {
-  const files = new ArchiveFiles(new ImageTree(0n, mergeLayers([index], 0n), [new LayerFile(file)]));
+  const tree = await mergeInSlices([index], 0n);
+  const files = new ArchiveFiles(new ImageTree(0n, tree, [new LayerFile(file)]));
   try {
     return await (kind === 'oci' ? importOciLayout(files, staging) : importDockerArchive(files, staging));
   } finally {

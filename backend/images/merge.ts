@@ -1,5 +1,6 @@
 import { BootyardError } from '../errors.ts';
 import { EntryType, type LayerIndex } from './layer-index.ts';
+import { atOnce, SLICE, type Steps } from './slices.ts';
 import { Fattr, FATTR_SIZE, type TreeArrays } from './tree-arrays.ts';
 import { shown } from './tar-path.ts';
 
@@ -70,10 +71,18 @@ export class MergeTree {
 
   /** Puts a layer on top. `layer` is its number in the tree that comes out; numbers ascend. */
   apply(index: LayerIndex, layer: number): void {
+    atOnce(this.applySteps(index, layer));
+  }
+
+  /** The same, bit by bit. */
+  *applySteps(index: LayerIndex, layer: number): Steps<void> {
     this.#layer = layer;
     this.#index = index;
     this.#indexes.set(layer, index);
-    for (let entry = 0; entry < index.count; entry++) this.#applyEntry(index, entry);
+    for (let entry = 0; entry < index.count; entry++) {
+      this.#applyEntry(index, entry);
+      if (entry % SLICE === SLICE - 1) yield;
+    }
   }
 
   #applyEntry(index: LayerIndex, entry: number): void {

@@ -1,6 +1,7 @@
 import { BootyardError, messageOf } from '../errors.ts';
 import type { Publish } from '../events/bus.ts';
 import { readImage } from './import.ts';
+import { importWarnings } from './import-warnings.ts';
 import { LayoutFolder } from './layout-folder.ts';
 import { imageName } from './names.ts';
 import { REF_NAME, type Descriptor } from './oci.ts';
@@ -20,6 +21,8 @@ export interface ImportParams extends ImportControl {
   labels?: Record<string, string>;
   /** replaces an image of the same name */
   force?: boolean;
+  /** gets a sentence for each thing in the image that nodes will not see */
+  warn?: (sentence: string) => void;
 }
 export interface StoreOptions {
   log?: (line: string) => void;
@@ -88,6 +91,7 @@ export class ImageStore {
       );
       const record = this.#add(name, stored);
       await this.collect();
+      for (const sentence of importWarnings(image.tree)) params.warn?.(sentence);
       return record;
     } catch (error) {
       await this.collect();

@@ -1,4 +1,5 @@
 import type { Arrays, Format, Packed } from './packed.ts';
+import { SLICE, type Steps } from './slices.ts';
 
 /** bytes of an fattr3 (RFC 1813 §2.6) */
 export const FATTR_SIZE = 84;
@@ -105,10 +106,11 @@ function sameName(tree: TreeArrays, entry: number, bytes: Uint8Array, start: num
 }
 
 /** Fills `slots` anew from the directories' entries; `isDirectory` tells which inodes have some. */
-export function fillSlots(tree: TreeArrays, isDirectory: (inode: number) => boolean): void {
+export function* fillSlots(tree: TreeArrays, isDirectory: (inode: number) => boolean): Steps<void> {
   tree.slots.fill(0);
   const mask = tree.slots.length - 1;
   for (let inode = 1; inode < tree.first.length; inode++) {
+    if (inode % SLICE === 0) yield;
     if (!isDirectory(inode)) continue;
     for (let entry = tree.first[inode] ?? 0; entry < (tree.last[inode] ?? 0); entry++) {
       let slot = slotOf(inode, tree.entryHash[entry] ?? 0, mask);

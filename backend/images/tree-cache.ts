@@ -3,10 +3,11 @@ import { BootyardError } from '../errors.ts';
 import { LayerFile } from './layer-file.ts';
 import { type LayerIndex, loadLayerIndex, saveLayerIndex } from './layer-index.ts';
 import type { LayoutFolder } from './layout-folder.ts';
+import { mergeInSlices } from './merge-layers.ts';
 import { loadPacked, savePacked } from './packed.ts';
 import type { ImageRecord } from './records.ts';
 import { scanTar } from './tar-scan.ts';
-import { type Holder, ImageTree, mergeLayers, treeId } from './tree.ts';
+import { type Holder, ImageTree, treeId } from './tree.ts';
 import { type PackedTree, TREE_FORMAT } from './tree-arrays.ts';
 
 /** The arrays of an image whose trees are open. */
@@ -82,7 +83,7 @@ export class TreeCache {
     if (saved) return saved;
     const indexes: LayerIndex[] = [];
     for (const { digest, size } of image.layers) indexes.push(await this.#layerIndex(digest, size));
-    const packed = mergeLayers(indexes, treeId(image.layers.map(({ digest }) => digest)));
+    const packed = await mergeInSlices(indexes, treeId(image.layers.map(({ digest }) => digest)));
     savePacked(this.#folder.tree(image.id), packed);
     return packed;
   }

@@ -233,7 +233,8 @@ export class ImageTree implements ExportTree {
     return this.attributes[(inode - 1) * FATTR_SIZE + Fattr.type + 3] ?? 0;
   }
   #size(inode: number): number {
-    return Number(this.#view.getBigUint64((inode - 1) * FATTR_SIZE + Fattr.size));
+    const at = (inode - 1) * FATTR_SIZE + Fattr.size;
+    return this.#view.getUint32(at) * 0x1_0000_0000 + this.#view.getUint32(at + 4);
   }
 
   /**
@@ -304,7 +305,12 @@ export class ImageTree implements ExportTree {
   source(inode: number): FileSource {
     this.#check(inode);
     const size = this.#type(inode) === EntryType.file ? this.#size(inode) : 0;
-    return { size, read: (target, position) => this.read(inode, position, target, 0, target.length) };
+    return {
+      size,
+      read: (target, position) => this.read(inode, position, target, 0, target.length),
+      isWarm: (position, length) => this.isWarm(inode, position, length),
+      readLater: (target, position) => this.readCold(inode, position, target, 0, target.length),
+    };
   }
 
   /** Extended attributes as the tar had them: name → value. NFSv3 cannot carry them. */

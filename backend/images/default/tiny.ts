@@ -41,7 +41,7 @@ const MODULES = [
   'virtio_rng',
   'virtio_balloon',
 ].concat(
-  ['sd_mod', 'nfs', 'nfsv3', 'nfsv4', 'overlay', 'nbd', 'vfat', 'nls_cp437', 'nls_ascii', 'loop'],
+  ['sd_mod', 'ext4', 'nfs', 'nfsv3', 'nfsv4', 'overlay', 'nbd', 'vfat', 'nls_cp437', 'nls_ascii', 'loop'],
   ['squashfs', 'tun', 'bridge', 'veth', 'crc32c_generic', 'crc32c_intel'],
 );
 /** Parts of the packages that the image takes; all else (documentation, other libraries) stays out. */

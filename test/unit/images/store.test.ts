@@ -77,6 +77,26 @@ async function textOf(store: ImageStore, name: string, path: string): Promise<st
   }
 }
 
+test('an import says what nodes will not see of it', async () => {
+  const { store, put } = newStore();
+  const xattrs = new Map([['user.x', Buffer.from('1')]]);
+  const lower = tarOf([
+    folder('etc'),
+    folder('usr/bin/deep', 0o755, { xattrs }),
+    file('etc/plain'),
+    file('etc/b', '', { xattrs }),
+    file('etc/a', '', { xattrs: new Map([['security.capability', Buffer.from('cap')], ...xattrs]) }),
+  ]);
+  const warnings: string[] = [];
+  const warn = (sentence: string): void => void warnings.push(sentence);
+  await store.import({ path: put('plain.tar', ROOT), name: 'plain', warn });
+  expect(warnings).toEqual([]);
+  await store.import({ path: put('several.tar', lower), name: 'several', warn });
+  expect(warnings).toEqual([
+    "3 entries have extended attributes ('security.capability' of '/etc/a'), which nodes will not see: NFS version 3 cannot carry them.",
+  ]);
+});
+
 describe('root file systems', () => {
   const forms: Record<string, (tar: Buffer) => Buffer> = {
     plain: (tar) => tar,

@@ -159,6 +159,11 @@ with open(sys.argv[1] + '/dense', 'wb') as f: f.write(b'dense' * 1000)
     expect(tree.isWarm(many, 0, 8192)).toBe(true);
     expect(tree.isWarm(many, 8192, 100)).toBe(false);
     expect(tree.isWarm(tree.lookupPath('hole'), 0, 100_000)).toBe(true);
+    const source = tree.source(many);
+    expect(source.isWarm?.(8192, 100)).toBe(false);
+    const part = Buffer.alloc(100, 0xff);
+    expect(await source.readLater?.(part, 8192)).toBe(100);
+    expect(part.equals(readFileSync(join(home, 'many')).subarray(8192, 8292))).toBe(true);
     const whole = Buffer.alloc(tree.stat(many).size, 0xff);
     expect(await tree.readCold(many, 0, whole, 0, whole.length)).toBe(whole.length);
     expect(whole.equals(readFileSync(join(home, 'many')))).toBe(true);
