@@ -17,7 +17,10 @@ export interface NodeActions {
   config(
     set: string[],
     settings: Record<string, string>,
+    force: boolean,
   ): Result<'node.config'> | Promise<Result<'node.config'>>;
+  diskList(node: string): Promise<Result<'node.disks'>>;
+  removeDisk(node: string, disk: string, force: boolean): Promise<void>;
   rename(node: string, name: string): NodeInfo | Promise<NodeInfo>;
   remove(set: string[], force: boolean): Promise<void>;
   timeline(node: string): Timeline | Promise<Timeline>;
@@ -29,7 +32,8 @@ export type StoredImage = Omit<ImageInfo, 'inUse' | 'nodes' | 'layers'> & { laye
 export interface ImageActions {
   list(): StoredImage[] | Promise<StoredImage[]>;
   import(
-    params: CheckedParams<'image.import'> & Pick<CallContext, 'signal' | 'progress'>,
+    params: CheckedParams<'image.import'> &
+      Pick<CallContext, 'signal' | 'progress'> & { warn: (sentence: string) => void },
   ): Promise<StoredImage>;
   remove(name: string): Promise<void> | void;
 }
@@ -73,7 +77,12 @@ function nodeHandlers({ nodes, shellCommand }: HandlerParts): HandlersOf<'node'>
     'node.reboot': (params) => nodes.reboot(params.nodes, params.hard),
     'node.stop': (params) => nodes.stop(params.nodes),
     'node.wait': (params, { signal }) => nodes.wait(params.nodes, params.timeoutSeconds, signal),
-    'node.config': (params) => nodes.config(params.nodes, params.settings),
+    'node.config': (params) => nodes.config(params.nodes, params.settings, params.force),
+    'node.disks': (params) => nodes.diskList(params.node),
+    'node.removeDisk': async (params) => {
+      await nodes.removeDisk(params.node, params.disk, params.force);
+      return {};
+    },
     'node.rename': (params) => nodes.rename(params.node, params.name),
     'node.remove': async (params) => {
       await nodes.remove(params.nodes, params.force);
@@ -98,9 +107,11 @@ function imageHandlers(parts: HandlerParts): HandlersOf<'image'> {
     },
     'image.import': async (params, context) => {
       const { signal, progress } = context;
-      const stored = await images.import({ ...params, signal, progress });
+      const warnings: string[] = [];
+      const warn = (sentence: string): void => void warnings.push(sentence);
+      const stored = await images.import({ ...params, signal, progress, warn });
       imagesChanged();
-      return withNodes(stored, nodes.list());
+      return { ...withNodes(stored, nodes.list()), warnings };
     },
     'image.remove': async (params) => {
       const all = await imageInfos(parts);

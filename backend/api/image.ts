@@ -29,7 +29,8 @@ export const imageMethods = {
       labels: z.record(z.string(), z.string()).default({}),
       force: z.boolean().default(false),
     }),
-    ImageInfo,
+    /** `warnings`: a sentence for each thing in it that nodes will not see */
+    ImageInfo.extend({ warnings: z.array(z.string()) }),
   ),
   'image.remove': method(z.object({ images: z.array(z.string()).min(1) }), z.object({})),
 };

@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { Timeline } from '../events/timeline.ts';
 import { NodeInfo } from '../nodes/info.ts';
+import { DiskInfo } from '../nodes/node-disks.ts';
 import { NodeSettings } from '../nodes/settings.ts';
 import { method } from './method.ts';
 
 export { NodeInfo, NodeState } from '../nodes/info.ts';
+export { DiskInfo } from '../nodes/node-disks.ts';
 export { checkSettings, settingsHelp, NodeSettings, withDefaults } from '../nodes/settings.ts';
 export { Timeline } from '../events/timeline.ts';
 
@@ -23,9 +25,21 @@ export const nodeMethods = {
   'node.stop': method(z.object({ nodes: NodeSet }), z.array(NodeInfo)),
   /** Waits for *booted*; fails with `node.failed` when one fails, `node.timeout` when time is up. Can be cancelled. */
   'node.wait': method(z.object({ nodes: NodeSet, timeoutSeconds: z.number().optional() }), z.array(NodeInfo)),
+  /** Without `force`, settings that would set a disk with data aside are refused with `disk.loses`. */
   'node.config': method(
-    z.object({ nodes: NodeSet, settings: z.record(z.string(), z.string()) }),
+    z.object({
+      nodes: NodeSet,
+      settings: z.record(z.string(), z.string()),
+      force: z.boolean().default(false),
+    }),
     z.object({ nodes: z.array(NodeInfo), message: z.string() }),
+  ),
+  /** The files of a node's disks: those of its setting, and those that were left behind. */
+  'node.disks': method(z.object({ node: z.string() }), z.array(DiskInfo)),
+  /** Without `force` a disk that holds data is refused with `disk.holdsData`. */
+  'node.removeDisk': method(
+    z.object({ node: z.string(), disk: z.string(), force: z.boolean().default(false) }),
+    z.object({}),
   ),
   'node.rename': method(z.object({ node: z.string(), name: z.string() }), NodeInfo),
   /** Without `force` a node that runs is refused with `node.running`. */

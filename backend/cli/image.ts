@@ -53,6 +53,7 @@ export function addImageCommands(program: Command, session: Session): void {
 
 async function importImage(lab: LabSession, request: Params<'image.import'>): Promise<void> {
   const image = await lab.call('image.import', request);
+  for (const warning of image.warnings) lab.session.say(`WARNING: ${warning}`);
   lab.session.print(`New image ${image.name} saved.`);
 }
 

@@ -1,8 +1,19 @@
 import { checkSettings, type NodeInfo, type NodeSettings, withDefaults } from '../api/node.ts';
-import { BootyardError } from '../errors.ts';
 import { bootAndWatch } from './boot-watch.ts';
 import type { LabSession } from './session.ts';
+import { type Consent, withConsent } from './consent.ts';
 import { nameValuePairs } from './usage.ts';
+
+const SET_ASIDE: Consent = {
+  code: 'disk.loses',
+  question: 'Go on with an empty disk?',
+  unchanged: 'Nothing was changed.',
+};
+const STOP_AND_REMOVE: Consent = {
+  code: 'node.running',
+  question: 'Stop and remove anyway?',
+  unchanged: 'Nothing was removed.',
+};
 
 export async function create(
   lab: LabSession,
@@ -27,14 +38,22 @@ export function settingsOf(words: string[]): NodeSettings {
   return checkSettings(nameValuePairs(words));
 }
 
-/** Without settings, shows those that the nodes have. */
-export async function config(lab: LabSession, set: string, settings: Record<string, string>): Promise<void> {
+/** Without settings, shows those that the nodes have. Disks with data are set aside after a question, or with --force. */
+export async function config(
+  lab: LabSession,
+  set: string,
+  settings: Record<string, string>,
+  force: boolean,
+): Promise<void> {
   if (Object.keys(settings).length === 0) {
     const nodes = await lab.call('node.list', { nodes: [set] });
     return lab.session.print(nodes.map(describeSettings).join('\n\n'));
   }
-  const { message } = await lab.call('node.config', { nodes: [set], settings });
-  lab.session.print(message);
+  const change = async (consent: boolean) => {
+    const { message } = await lab.call('node.config', { nodes: [set], settings, force: consent });
+    lab.session.print(message);
+  };
+  await withConsent(lab, force, SET_ASIDE, change);
 }
 
 function describeSettings(node: NodeInfo): string {
@@ -49,16 +68,7 @@ export async function rename(lab: LabSession, node: string, name: string): Promi
 
 /** A node that runs is removed after a question on a terminal, else only with --force. */
 export async function remove(lab: LabSession, set: string, force: boolean): Promise<void> {
-  const { session } = lab;
-  try {
-    await lab.call('node.remove', { nodes: [set], force });
-  } catch (error) {
-    const runs = error instanceof BootyardError && error.code === 'node.running';
-    if (!runs || !session.interactive) throw error;
-    if (!(await session.confirm(`${error.message}\nStop and remove anyway?`))) {
-      session.exitCode = 1;
-      return session.say('Nothing was removed.');
-    }
-    await lab.call('node.remove', { nodes: [set], force: true });
-  }
+  await withConsent(lab, force, STOP_AND_REMOVE, (consent) =>
+    lab.call('node.remove', { nodes: [set], force: consent }),
+  );
 }

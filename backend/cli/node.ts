@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { checkSettings, settingsHelp } from '../api/node.ts';
 import { addNodeAccessCommands } from './node-access.ts';
+import { addNodeDiskCommands } from './node-disk.ts';
 import { config, create, remove, rename, settingsOf } from './node-edit.ts';
 import { boot, reboot, stop, wait } from './node-power.ts';
 import { show, type ShowOptions, showTimeline } from './node-show.ts';
@@ -17,6 +18,7 @@ export function addNodeCommands(program: Command, session: Session): void {
   addEditingVerbs(node, session);
   addPowerVerbs(node, session);
   addNodeAccessCommands(node, session);
+  addNodeDiskCommands(node, session);
 }
 
 function addLookingVerbs(node: Command, session: Session): void {
@@ -63,11 +65,12 @@ function addEditingVerbs(node: Command, session: Session): void {
     .description('show settings, or change them')
     .argument('<set>', SET)
     .argument('[settings...]', 'settings as k=v')
+    .option('--force', 'also when a disk that holds data is set aside by it')
     .addHelpText('after', () => `\n${settingsHelp()}`)
-    .action(async (set: string, words: string[]) => {
+    .action(async (set: string, words: string[], options: { force?: boolean }) => {
       const settings = nameValuePairs(words);
       checkSettings(settings);
-      await session.withLab((lab) => config(lab, set, settings));
+      await session.withLab((lab) => config(lab, set, settings, options.force ?? false));
     });
   node
     .command('rename')

@@ -4,6 +4,7 @@ import type { Timeline } from '../events/timeline.ts';
 import { BootRecords } from '../state/boot-records.ts';
 import type { ConsoleViewer } from './console.ts';
 import type { NodeInfo } from './info.ts';
+import type { DiskInfo } from './node-disks.ts';
 import { resolveSet } from './names.ts';
 import type { NodeParts, PlannedNode, SupervisorParts } from './parts.ts';
 import { NodeRegistry, type NodeRecord } from './registry.ts';
@@ -131,20 +132,47 @@ export class NodeManager {
     });
   }
 
-  /** Changes settings of all nodes of the set, or of none; without settings, `message` lists those that are in force. */
-  config(set: string[], settings: Record<string, string>): { nodes: NodeInfo[]; message: string } {
+  /**
+   * Changes settings of all nodes of the set, or of none; without settings, `message` lists those that are in force.
+   * Throws `disk.loses` when a disk with data would be set aside and `force` is not given.
+   */
+  async config(
+    set: string[],
+    settings: Record<string, string>,
+    force = false,
+  ): Promise<{ nodes: NodeInfo[]; message: string }> {
     const chosen = this.#resolve(set);
     const names = Object.keys(settings);
-    const macs = chosen.map(({ record }) => record.mac);
-    if (names.length > 0) {
-      this.#registry.mergeSettings(macs, checkSettings(settings));
-      for (const supervisor of chosen) supervisor.notify();
-    }
     const message =
       names.length > 0
-        ? settingsMessage(names)
-        : chosen.map(({ record }) => describeSettings(record.name, withDefaults(record.settings))).join('\n');
-    return { nodes: chosen.map((supervisor) => supervisor.info()), message };
+        ? [settingsMessage(names), ...(await this.#change(chosen, checkSettings(settings), force))]
+        : chosen.map(({ record }) => describeSettings(record.name, withDefaults(record.settings)));
+    return { nodes: chosen.map((supervisor) => supervisor.info()), message: message.join('\n') };
+  }
+
+  /** Answers with warnings. */
+  async #change(chosen: NodeSupervisor[], settings: NodeSettings, force: boolean): Promise<string[]> {
+    const { disks } = settings;
+    if (disks !== undefined && !force) for (const one of chosen) await one.disks.checkChange(disks);
+    this.#registry.mergeSettings(
+      chosen.map(({ record }) => record.mac),
+      settings,
+    );
+    for (const supervisor of chosen) supervisor.notify();
+    if (disks === undefined) return [];
+    const warnings = await Promise.all(chosen.map((one) => one.disks.spaceWarning()));
+    return warnings.filter((warning) => warning !== undefined);
+  }
+
+  diskList(node: string): Promise<DiskInfo[]> {
+    return this.#one(node).disks.list();
+  }
+
+  /** Removes a disk file that the node's setting does not ask for. Throws `node.running` when the node runs. */
+  async removeDisk(node: string, disk: string, force: boolean): Promise<void> {
+    const supervisor = this.#one(node);
+    if (supervisor.isRunning) throw stillRunning([node]);
+    await supervisor.disks.remove(disk, force);
   }
 
   /** The node itself learns its new name at its next boot. */

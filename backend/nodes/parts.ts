@@ -10,7 +10,10 @@ export type { PlannedNode } from '../boot/plan.ts';
 
 /** What nodes need of `boot/`. */
 export interface Planner {
-  plan(node: PlannedNode, folder: string): Promise<{ readonly id: string }>;
+  plan(
+    node: PlannedNode,
+    folder: string,
+  ): Promise<{ readonly id: string; readonly warnings: readonly string[] }>;
   adopt(node: PlannedNode, folder: string): Promise<{ readonly id: string } | undefined>;
   /** The node is off: its connections are dropped, or its next boot could not connect from the same port. */
   release(node: PlannedNode): void;

@@ -1,3 +1,6 @@
+import type { ReadyDisk } from './disk-apply.ts';
+import { diskArguments } from './disk-arguments.ts';
+import { escapeOption } from './qemu-option.ts';
 import type { FullSettings } from './settings.ts';
 import { megabytes } from './settings.ts';
 
@@ -16,17 +19,24 @@ export interface MachineFiles {
   /** for -kernel and -initrd; absent when the network card's ROM boots */
   kernel?: string;
   initrd?: string;
+  disks: readonly ReadyDisk[];
 }
 
 const SERIAL_ID = 'console';
 /** Host memory for translated code, MiB: QEMU's own default of 1 GiB would let eight nodes fill a small host. */
 const TRANSLATION_MB = 256;
+/**
+ * iPXE spends half a second of every start on gathering randomness from the ticks of the clock chip on IRQ 8, for TLS,
+ * which it is not asked for. It goes on without when no tick comes; systems learn the chip's IRQ from ACPI. A free one.
+ */
+const CLOCK_IRQ = 5;
 
 /**
  * The command line of a node's QEMU.
  *
  * - `-machine pc` and QEMU's own SMBIOS strings stay as they are: images choose their boot parameters by
- *   `QEMU/Standard PC (i440FX + PIIX, 1996)`. `graphics=off` sends the firmware's text to the serial line.
+ *   `QEMU/Standard PC (i440FX + PIIX, 1996)`. `graphics=off` sends the firmware's text to the serial line. With an HPET
+ *   the clock chip would keep IRQ 8 (`CLOCK_IRQ`); guests count time by the ACPI timer or kvmclock, as libvirt's do.
  * - `-no-reboot`: one process is one boot, so a guest's reboot is seen by how the process ends.
  * - The panic device is there for guests with a driver for it; the text of a panic comes by the serial line.
  * - The serial line is logged by QEMU itself, so that nothing is lost while no daemon runs.
@@ -38,7 +48,8 @@ export function qemuArguments(machine: Machine, files: MachineFiles, accel: 'kvm
     ['-name', `guest=${escapeOption(machine.name)}`],
     ['-nodefaults', '-no-user-config', '-no-reboot'],
     ['-display', 'none'],
-    ['-machine', 'pc,graphics=off,usb=off'],
+    ['-machine', 'pc,graphics=off,usb=off,hpet=off'],
+    ['-global', `mc146818rtc.irq=${CLOCK_IRQ}`],
     acceleration(accel),
     ['-m', String(megabytes(settings.ram))],
     ['-smp', String(settings['cpu.cores'])],
@@ -46,6 +57,7 @@ export function qemuArguments(machine: Machine, files: MachineFiles, accel: 'kvm
     ['-chardev', `socket,id=qmp,path=${escapeOption(files.qmpSocket)},server=on,wait=off`],
     ['-mon', 'chardev=qmp,mode=control'],
     network(machine, files),
+    diskArguments(files.disks),
     ['-object', 'rng-random,id=rng0,filename=/dev/urandom'],
     ['-device', 'virtio-rng-pci,rng=rng0'],
     ['-device', 'pvpanic', '-action', 'panic=none'],
@@ -76,9 +88,4 @@ function bootFrom(files: MachineFiles): string[] {
   if (files.kernel === undefined) return ['-boot', 'order=n,strict=on'];
   const initrd = files.initrd === undefined ? [] : ['-initrd', files.initrd];
   return ['-kernel', files.kernel, ...initrd];
-}
-
-/** QEMU's options are separated by commas; a comma of a value is written twice (qemu(1)). */
-export function escapeOption(value: string): string {
-  return value.replaceAll(',', ',,');
 }

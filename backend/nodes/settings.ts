@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { BootyardError } from '../errors.ts';
+import { BootyardError, messageOf } from '../errors.ts';
+import { DISK_TEMPLATES, parseDisks } from './disks-setting.ts';
 
 /** Settings by WalT's names; absent means the default. `nodeDefaults` has the values. */
 export const NodeSettings = z.object({
@@ -11,8 +12,19 @@ export const NodeSettings = z.object({
     .optional()
     .describe('memory of the virtual machine, such as 512M or 2G'),
   'cpu.cores': wholeNumber(1, 64).optional().describe('number of virtual processors'),
+  disks: grammar(parseDisks)
+    .optional()
+    .describe(`none, or sizes such as 32G[template=ext4],1T; templates: ${DISK_TEMPLATES.join(', ')}`),
+  'boot.delay': z
+    .union([z.literal('random'), wholeNumber(0, 3600, 'random or ')], {
+      error: 'random or a whole number from 0 to 3600',
+    })
+    .optional()
+    .describe('seconds before each boot; random: 1 to 10, anew for each boot'),
   'boot.timeout': z
-    .union([z.literal('none'), wholeNumber(10, 86_400, 'none or ')])
+    .union([z.literal('none'), wholeNumber(10, 86_400, 'none or ')], {
+      error: 'none or a whole number from 10 to 86400',
+    })
     .optional()
     .describe('seconds without any progress after which a boot counts as failed, or none'),
   'boot.retries': wholeNumber(0, 1000).optional().describe('automatic reboots after a failed boot'),
@@ -29,10 +41,15 @@ export type NodeSettings = z.infer<typeof NodeSettings>;
 export type FullSettings = Required<NodeSettings>;
 export type SettingName = keyof NodeSettings;
 
-/** WalT's defaults, save that a node gets no more processors than the host has: under TCG they would only wait. */
+/**
+ * WalT's defaults, save two: a node gets no more processors than the host has (under TCG they would only wait), and boots
+ * at once (WalT waits at random, to spare a server with many nodes).
+ */
 export const nodeDefaults: FullSettings = {
   ram: '512M',
   'cpu.cores': Math.min(4, availableParallelism()),
+  disks: 'none',
+  'boot.delay': 0,
   'boot.timeout': 180,
   'boot.retries': 9,
   firmware: 'ipxe',
@@ -40,7 +57,7 @@ export const nodeDefaults: FullSettings = {
 };
 
 /** Settings that a running machine takes over at its next start. */
-const NEXT_BOOT = new Set<string>(['ram', 'cpu.cores', 'firmware', 'accel']);
+const NEXT_BOOT = new Set<string>(['ram', 'cpu.cores', 'disks', 'boot.delay', 'firmware', 'accel']);
 
 /** Every setting with its default and what it means, a line each: for help texts. */
 export function settingsHelp(): string {
@@ -81,11 +98,11 @@ export function checkSettings(given: Readonly<Record<string, unknown>>): NodeSet
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const name = String(issue?.path[0] ?? '');
-  throw new BootyardError(
-    'node.setting',
-    `Failed: ${name} value should be ${issue?.message ?? 'another one'}, not '${String(given[name])}'.`,
-    { setting: name },
-  );
+  const what = issue?.message ?? 'another one';
+  const sentence = what.endsWith('.')
+    ? what
+    : `Failed: ${name} value should be ${what}, not '${String(given[name])}'.`;
+  throw new BootyardError('node.setting', sentence, { setting: name });
 }
 
 /** WalT's answer to a change of settings. */
@@ -101,6 +118,17 @@ export function describeSettings(node: string, settings: FullSettings): string {
     .map(([name, value]) => `${name}=${value}`)
     .sort();
   return [`Node ${node} has the following config applied:`, ...lines].join('\n');
+}
+
+/** Text that `parse` takes; what it throws is a whole sentence for the user. */
+function grammar(parse: (text: string) => unknown) {
+  return z.string().superRefine((text, context) => {
+    try {
+      parse(text);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: messageOf(error) });
+    }
+  });
 }
 
 /** Takes a number or decimal digits: `Number('')` and `Number('0x10')` are not what a user means. */

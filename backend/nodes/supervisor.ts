@@ -1,29 +1,26 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { BootyardError, messageOf } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import type { BusEvent } from '../events/bus.ts';
 import type { Timeline } from '../events/timeline.ts';
 import { BootJournal } from './boot-journal.ts';
 import { guestEnd, isPanicEnd } from './console-scanner.ts';
 import { NodeConsole, type ConsoleViewer } from './console.ts';
-import type { NodeInfo, NodeState } from './info.ts';
+import type { ReadyDisk } from './disk-apply.ts';
+import { DiskPause } from './disk-pause.ts';
+import type { NodeInfo } from './info.ts';
 import { forget, Machine, machinePlace, type MachineEnd, type MachinePlace } from './machine.ts';
+import { NodeDisks } from './node-disks.ts';
+import { NodeStatus } from './node-status.ts';
 import { PanicWatch } from './panic-watch.ts';
-import { MAX_SELF_REBOOTS, TIMES, type PlannedNode, type SupervisorParts } from './parts.ts';
+import { TIMES, type PlannedNode, type SupervisorParts } from './parts.ts';
 import { qemuArguments } from './qemu.ts';
 import type { QmpEvent } from './qmp.ts';
+import { Recovery, type Start } from './recovery.ts';
 import type { NodeRecord, Running } from './registry.ts';
 import { withDefaults } from './settings.ts';
-
-interface Start {
-  /** a power-on by the user: the console's history begins anew */
-  fresh: boolean;
-  selfReboots?: number;
-  retriesLeft?: number;
-  /** what the user should know of this boot, such as why it is done again */
-  reason?: string;
-}
+import { Turns } from './turns.ts';
 
 /**
  * One node's life: off → booting → booted → unreachable, or failed, with the reason. Operations on a node, and what its
@@ -34,27 +31,29 @@ interface Start {
  */
 export class NodeSupervisor {
   readonly record: NodeRecord;
+  readonly disks: NodeDisks;
   readonly #parts: SupervisorParts;
   readonly #folder: string;
   readonly #place: MachinePlace;
   readonly #console: NodeConsole;
   readonly #journal: BootJournal;
   readonly #panics = new PanicWatch((text) => this.#panicked(text));
-  readonly #closing = new AbortController();
-  #state: NodeState = 'off';
-  #reason: string | null = null;
+  readonly #turns: Turns;
+  readonly #status: NodeStatus;
+  readonly #recovery: Recovery;
+  readonly #pause: DiskPause;
+  /** ends the wait before a boot */
+  #delaying: AbortController | undefined;
   #machine: Machine | undefined;
   /** the node as its boot plan knows it: a new name counts from the next boot */
   #planned: PlannedNode | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
-  #agentTimer: NodeJS.Timeout | undefined;
-  #retryTimer: NodeJS.Timeout | undefined;
 
   constructor(record: NodeRecord, parts: SupervisorParts) {
     this.record = record;
     this.#parts = parts;
     this.#folder = join(parts.paths.nodes, record.mac.replaceAll(':', '-'));
     mkdirSync(this.#folder, { recursive: true });
+    this.disks = new NodeDisks(record, this.#folder);
     this.#place = machinePlace(this.#folder, parts.paths.run, record.mac);
     this.#console = new NodeConsole({
       logFile: this.#place.consoleLog,
@@ -64,35 +63,26 @@ export class NodeSupervisor {
       onOutput: () => this.#journal.progress(),
     });
     this.#journal = new BootJournal(record, parts, {
-      stalled: (reason) => this.#stalled(reason),
+      stalled: (reason) => this.#recovery.stalled(reason),
       stage: () => {
-        if (this.#state === 'booting') this.notify();
+        if (this.#status.state === 'booting') this.notify();
       },
     });
-    this.#state = record.ended?.state ?? 'off';
-    this.#reason = record.ended?.reason ?? null;
+    this.#turns = new Turns(
+      () => record.name,
+      (line) => parts.log(line),
+    );
+    this.#status = new NodeStatus(record, parts, () => this.#journal.stage);
+    this.#recovery = new Recovery(record, parts, this.#status, this.#journal, () => this.#tryAgain());
+    this.#pause = new DiskPause(this.#folder, (sentence) => this.#recovery.paused(sentence));
   }
 
   get isRunning(): boolean {
-    return this.#machine !== undefined || this.#state === 'booting';
+    return this.#machine !== undefined || this.#status.state === 'booting';
   }
 
   info(): NodeInfo {
-    const { record } = this;
-    const times = record.running ?? record.ended;
-    return {
-      name: record.name,
-      mac: record.mac,
-      ip: record.ip,
-      model: record.model,
-      image: record.image,
-      state: this.#state,
-      reason: this.#reason,
-      stage: this.#state === 'booting' ? (this.#journal.stage ?? 'firmware') : null,
-      bootStartedAt: isoTime(times?.startedAt),
-      bootedAt: isoTime(times?.bootedAt),
-      settings: withDefaults(record.settings),
-    };
+    return this.#status.info();
   }
 
   /** The last boot's stages, of a past boot or of the one that goes on. */
@@ -106,19 +96,22 @@ export class NodeSupervisor {
 
   /** Switches the node on, or off and on again. Resolves when QEMU runs; throws with the reason when it does not. */
   powerOn(): Promise<void> {
-    return this.#inTurn(() => this.#start({ fresh: true }));
+    this.#delaying?.abort();
+    return this.#turns.take(() => this.#start({ fresh: true }));
   }
 
   /** Soft by the node's own service when it is booted, else (or when that fails) hard. Resolves when the next boot began. */
   reboot(hard: boolean): Promise<void> {
-    return this.#inTurn(async () => {
-      const soft = !hard && this.#state === 'booted' && (await this.#softReboot());
+    this.#delaying?.abort();
+    return this.#turns.take(async () => {
+      const soft = !hard && this.#status.state === 'booted' && (await this.#softReboot());
       await this.#start({ fresh: !soft });
     });
   }
 
   stop(): Promise<void> {
-    return this.#inTurn(async () => {
+    this.#delaying?.abort();
+    return this.#turns.take(async () => {
       const wasRunning = this.isRunning;
       await this.#end('off', null);
       await this.#parts.network.removeTap(this.#tap);
@@ -129,10 +122,11 @@ export class NodeSupervisor {
 
   /** Stops the node and removes everything of it from the disk. */
   discard(): Promise<void> {
-    return this.#inTurn(async () => {
+    this.#delaying?.abort();
+    return this.#turns.take(async () => {
       await this.#end('off', null);
       await this.#parts.network.removeTap(this.#tap);
-      this.#closing.abort();
+      void this.#turns.close();
       this.#console.close(`${this.record.name} was removed.`);
       rmSync(this.#folder, { recursive: true, force: true });
       forget(this.#place);
@@ -141,8 +135,8 @@ export class NodeSupervisor {
 
   /** The daemon ends: the machine goes on. */
   async release(): Promise<void> {
-    this.#closing.abort();
-    await this.#turn;
+    this.#delaying?.abort();
+    await this.#turns.close();
     this.#clearTimers();
     this.#journal.close();
     this.#machine?.release();
@@ -151,7 +145,7 @@ export class NodeSupervisor {
 
   /** Takes over the machine that an earlier daemon has started, or finds out what became of it. */
   adopt(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { running } = this.record;
       if (!running) return;
       this.#planned = this.#asPlanned();
@@ -159,6 +153,7 @@ export class NodeSupervisor {
       const machine = Machine.adopt(this.#place, (event) => this.#qemuEvent(event));
       if (!machine) return this.#ended(await Machine.endOf(this.#place));
       this.#follow(machine);
+      this.#pause.look();
       const plan = await this.#parts.planner.adopt(this.#planned, this.#folder);
       this.#resume(running, plan !== undefined);
     });
@@ -166,10 +161,13 @@ export class NodeSupervisor {
 
   /** An event of this node from the bus. */
   take(event: BusEvent): void {
-    if (this.#closing.signal.aborted) return;
+    if (this.#turns.closing.aborted) return;
     this.#journal.take(event);
-    if (event.kind === 'agent' && event.phase === 'booted') this.#agentBooted();
-    if (event.kind === 'agent' && event.phase === 'lost') this.#agentLost(TIMES.unreachable);
+    if (event.kind === 'agent' && event.phase === 'booted' && this.#machine) {
+      this.#recovery.agentBooted();
+      this.#turns.enqueue(() => this.disks.booted());
+    }
+    if (event.kind === 'agent' && event.phase === 'lost') this.#recovery.agentLost(TIMES.unreachable);
     if (event.kind === 'console' && this.#machine) {
       this.#panics.take(event.line, typeof this.record.running?.bootedAt === 'number');
     }
@@ -177,7 +175,7 @@ export class NodeSupervisor {
 
   /** Something that is not of this class's making changed, such as a setting. */
   notify(): void {
-    this.#parts.onChange(this.info());
+    this.#status.notify();
   }
 
   get #tap(): string {
@@ -186,8 +184,9 @@ export class NodeSupervisor {
 
   async #start(start: Start): Promise<void> {
     await this.#end('off', null);
-    this.#become('booting', start.reason ?? null);
+    this.#status.become('booting', start.reason ?? null);
     const { record } = this;
+    if (!(await this.#delay(start))) return;
     // May take seconds once on a host; the boot's time begins after it.
     const { accel: chosen } = withDefaults(record.settings);
     const accel = chosen === 'auto' ? (await this.#parts.acceleration()).accel : chosen;
@@ -195,6 +194,9 @@ export class NodeSupervisor {
     const retriesLeft = start.retriesLeft ?? withDefaults(record.settings)['boot.retries'];
     this.#planned = this.#asPlanned();
     try {
+      const disks = await this.disks.prepare(this.#turns.closing, (message) =>
+        this.#status.become('booting', message),
+      );
       const plan = await this.#parts.planner.plan(this.#planned, this.#folder);
       await this.#parts.network.addTap(this.#tap, { mac: record.mac, ip: record.ip });
       this.#console.begin(`${record.name} boots again, ${new Date(startedAt).toISOString()}`, start.fresh);
@@ -205,7 +207,7 @@ export class NodeSupervisor {
         this.#parts.registry.setRunning(record.mac, { ...state, retriesLeft, failed: null });
         this.#journal.begin(plan.id, startedAt);
       });
-      await this.#launch(accel);
+      await this.#launch(accel, disks, plan.warnings);
     } catch (error) {
       this.#console.disconnect();
       this.#settle('failed', messageOf(error));
@@ -213,39 +215,60 @@ export class NodeSupervisor {
     }
   }
 
-  async #launch(accel: 'kvm' | 'tcg'): Promise<void> {
+  /** Waits as `boot.delay` says; false when another command came meanwhile. */
+  async #delay(start: Start): Promise<boolean> {
+    const setting = withDefaults(this.record.settings)['boot.delay'];
+    const seconds = setting === 'random' ? 1 + Math.floor(Math.random() * 10) : setting;
+    if (seconds === 0) return true;
+    const waits = `Waits ${seconds} s before its boot (boot.delay).`;
+    this.#status.become('booting', [start.reason, waits].filter(Boolean).join(' '));
+    this.#delaying = new AbortController();
+    const { signal } = this.#delaying;
+    await delay(seconds * 1000, undefined, { signal }).catch(() => undefined);
+    this.#delaying = undefined;
+    if (signal.aborted) return false;
+    this.#status.become('booting', start.reason ?? null);
+    return true;
+  }
+
+  async #launch(
+    accel: 'kvm' | 'tcg',
+    disks: readonly ReadyDisk[],
+    warnings: readonly string[],
+  ): Promise<void> {
     const { record } = this;
     const settings = withDefaults(record.settings);
-    const files = { tap: this.#tap, ...this.#place, ...this.#parts.planner.firmware(settings.firmware) };
+    const files = {
+      tap: this.#tap,
+      disks,
+      ...this.#place,
+      ...this.#parts.planner.firmware(settings.firmware),
+    };
     this.#journal.powerOn(`QEMU with ${accel.toUpperCase()}, ${settings.ram}, firmware ${settings.firmware}`);
+    for (const sentence of warnings) this.#status.warn(sentence);
     const argv = qemuArguments({ name: record.name, mac: record.mac, settings }, files, accel);
     const machine = await Machine.start(argv, this.#place, (event) => this.#qemuEvent(event));
     this.#follow(machine);
-    this.#publishQemu('started', `pid ${machine.pid}, ${accel}`);
+    await this.disks.attached(disks.length);
+    this.#status.publishQemu('started', `pid ${machine.pid}, ${accel}`);
   }
 
   #follow(machine: Machine): void {
     this.#machine = machine;
+    this.#pause.follow(machine);
     this.#console.connect();
     void machine.ended.then((end) =>
-      this.#inTurn(async () => {
+      this.#turns.enqueue(async () => {
         if (this.#machine === machine) await this.#ended(end);
-      }).catch(this.#logError),
+      }),
     );
   }
 
   /** After a daemon's start: what the earlier one knew of the machine that runs. */
   #resume(running: Running, isServed: boolean): void {
     if (isPanicEnd(this.#console.tail(8192))) this.#panicked('Kernel panic while no daemon was watching');
-    if (!isServed)
-      return this.#become('failed', 'Its boot plan is gone, so its root is not served: reboot it.');
-    if (running.failed !== null) {
-      this.#become('failed', running.failed);
-      if (running.retriesLeft > 0) this.#retrySoon();
-      return;
-    }
-    this.#become(running.bootedAt === null ? 'booting' : 'booted', null);
-    this.#agentLost(TIMES.adopted);
+    if (isServed) this.#recovery.resume(running);
+    else this.#status.become('failed', 'Its boot plan is gone, so its root is not served: reboot it.');
   }
 
   /** The machine is gone by itself. */
@@ -257,8 +280,11 @@ export class NodeSupervisor {
     const kind = end.kind === 'unseen' ? this.#judge(end, wasBooting) : end.kind;
     const isReset = kind === 'reboot';
     this.#afterMachine(isReset && wasBooting ? 'failed' : 'off', `ended at ${where}`);
-    this.#publishQemu(isReset ? 'reset' : 'stopped', end.detail ?? end.kind);
-    if (isReset) return this.#guestReboot(where, wasBooting);
+    this.#status.publishQemu(isReset ? 'reset' : 'stopped', end.detail ?? end.kind);
+    if (isReset) {
+      const next = this.#recovery.selfReboot(where, wasBooting);
+      return 'givenUp' in next ? this.#settle('failed', next.givenUp) : this.#start(next);
+    }
     if (kind === 'poweroff') return this.#settle('off', 'Its system switched the machine off.');
     if (kind === 'crashed') return this.#settle('failed', `QEMU ended unexpectedly (${end.detail}).`);
     this.#settle('off', 'The lab ended while it ran.');
@@ -268,22 +294,6 @@ export class NodeSupervisor {
   #judge(end: MachineEnd, wasBooting: boolean): MachineEnd['kind'] {
     if (end.detail !== 'ended') return 'unseen';
     return guestEnd(this.#console.tail(4096)) ?? (wasBooting ? 'reboot' : 'poweroff');
-  }
-
-  async #guestReboot(where: string, wasBooting: boolean): Promise<void> {
-    const { running, name } = { running: this.record.running, name: this.record.name };
-    const selfReboots = wasBooting ? (running?.selfReboots ?? 0) + 1 : 0;
-    if (selfReboots >= MAX_SELF_REBOOTS) {
-      const reason = `Reboots by itself at ${where}, ${selfReboots} times in a row.`;
-      this.#parts.log(`node ${name} failed: ${reason}`);
-      return this.#settle('failed', reason);
-    }
-    this.#parts.log(`node ${name} is down (cause: it reboots by itself at ${where})`);
-    const reason = wasBooting
-      ? `Rebooted by itself at ${where} (${selfReboots} of ${MAX_SELF_REBOOTS} times that count as a failure).`
-      : undefined;
-    const retriesLeft = wasBooting ? running?.retriesLeft : undefined;
-    await this.#start({ fresh: false, selfReboots, retriesLeft, reason });
   }
 
   /** True when the guest has ended its machine after we asked it to. */
@@ -300,11 +310,11 @@ export class NodeSupervisor {
     this.#parts.log(`node ${name} is down (cause: asked by its user, method: soft-reboot)`);
     const done = new AbortController();
     const late = delay(TIMES.softReboot, undefined, {
-      signal: AbortSignal.any([done.signal, this.#closing.signal]),
+      signal: AbortSignal.any([done.signal, this.#turns.closing]),
     }).catch(() => undefined);
     const end = await Promise.race([machine.ended, late]);
     done.abort();
-    this.#closing.signal.throwIfAborted();
+    this.#turns.closing.throwIfAborted();
     return end !== undefined;
   }
 
@@ -315,7 +325,7 @@ export class NodeSupervisor {
     if (!machine) return;
     await machine.stop();
     this.#afterMachine(outcome, reason);
-    this.#publishQemu('stopped', reason ?? 'by its user');
+    this.#status.publishQemu('stopped', reason ?? 'by its user');
   }
 
   /** No machine runs any more: whatever served it lets go, before a next boot may use the same port numbers. */
@@ -337,86 +347,31 @@ export class NodeSupervisor {
     const startedAt = running?.startedAt ?? ended?.startedAt ?? null;
     const bootedAt = running?.bootedAt ?? null;
     this.#parts.registry.setEnded(this.record.mac, { state, reason, startedAt, bootedAt });
-    this.#become(state, reason);
-  }
-
-  #agentBooted(): void {
-    const { running, name, mac } = this.record;
-    if (!this.#machine || !running) return;
-    clearTimeout(this.#agentTimer);
-    clearTimeout(this.#retryTimer);
-    const isFirst = running.bootedAt === null;
-    if (!isFirst && this.#state === 'booted') return;
-    const retriesLeft = withDefaults(this.record.settings)['boot.retries'];
-    const bootedAt = running.bootedAt ?? Date.now();
-    this.#parts.registry.setRunning(mac, { ...running, bootedAt, selfReboots: 0, retriesLeft, failed: null });
-    if (isFirst) this.#journal.finish('booted', null);
-    this.#parts.log(`node ${name} is booted`);
-    this.#become('booted', null);
-  }
-
-  /** The node's connection ended, or may have while no daemon was there: it has some time to come back. */
-  #agentLost(graceMs: number): void {
-    if (this.#state !== 'booted') return;
-    clearTimeout(this.#agentTimer);
-    this.#agentTimer = setTimeout(() => {
-      if (this.#state !== 'booted') return;
-      this.#parts.log(`node ${this.record.name} is unreachable (its connection ended and did not come back)`);
-      this.#become('unreachable', `It runs, but has not been heard of for ${Math.round(graceMs / 1000)} s.`);
-    }, graceMs);
+    this.#status.become(state, reason);
   }
 
   #panicked(text: string): void {
     const machine = this.#machine;
-    this.#inTurn(async () => {
+    this.#turns.enqueue(async () => {
       if (!machine || this.#machine !== machine) return;
       const reason = `${text} (${this.#journal.stage ?? 'after it was booted'}).`;
-      this.#publishQemu('panicked', text);
+      this.#status.publishQemu('panicked', text);
       this.#parts.log(`node ${this.record.name} failed: ${reason}`);
       await this.#end('failed', reason);
       this.#settle('failed', reason);
-    }).catch(this.#logError);
+    });
   }
 
-  #stalled(what: string): void {
-    const { running, name, mac } = this.record;
-    if (!running || this.#state !== 'booting') return;
-    const { retriesLeft } = running;
-    const next = retriesLeft === 1 ? 'last try' : `${retriesLeft} retries left`;
-    const reason = retriesLeft > 0 ? `${what}; trying hard-reboot (${next}).` : `${what}.`;
-    this.#parts.log(`node ${name}: boot timeout reached, ${reason}`);
-    this.#parts.registry.setRunning(mac, { ...running, failed: reason });
-    this.#journal.failing(reason);
-    this.#become('failed', reason);
-    if (retriesLeft > 0) this.#retrySoon();
-  }
-
-  #retrySoon(): void {
-    clearTimeout(this.#retryTimer);
-    this.#retryTimer = setTimeout(() => {
-      this.#inTurn(async () => {
-        const { running } = this.record;
-        if (this.#state !== 'failed' || !running || !this.#machine) return;
-        const reason = `Tried again after: ${running.failed ?? 'a failed boot'}`;
-        await this.#start({ fresh: false, retriesLeft: running.retriesLeft - 1, reason });
-      }).catch(this.#logError);
-    }, TIMES.retry);
+  #tryAgain(): void {
+    this.#turns.enqueue(async () => {
+      const next = this.#machine && this.#recovery.nextTry();
+      if (next) await this.#start(next);
+    });
   }
 
   #qemuEvent(event: QmpEvent): void {
-    if (event.event === 'GUEST_PANICKED') this.#publishQemu('panicked', 'the panic device says so');
-  }
-
-  #become(state: NodeState, reason: string | null): void {
-    const { mac, ip } = this.record;
-    this.#state = state;
-    this.#reason = reason;
-    this.#parts.bus.publish({ kind: 'node', node: mac, client: ip, state, reason: reason ?? undefined });
-    this.notify();
-  }
-
-  #publishQemu(phase: 'started' | 'stopped' | 'reset' | 'panicked', detail: string): void {
-    this.#parts.bus.publish({ kind: 'qemu', node: this.record.mac, client: this.record.ip, phase, detail });
+    this.#pause.take(event);
+    if (event.event === 'GUEST_PANICKED') this.#status.publishQemu('panicked', 'the panic device says so');
   }
 
   #asPlanned(): PlannedNode {
@@ -425,26 +380,8 @@ export class NodeSupervisor {
   }
 
   #clearTimers(): void {
-    clearTimeout(this.#agentTimer);
-    clearTimeout(this.#retryTimer);
+    this.#pause.reset();
+    this.#recovery.clearTimers();
     this.#panics.reset();
   }
-
-  /** For work that no caller waits for; what went wrong is also the node's state. */
-  readonly #logError = (error: unknown): void => {
-    if (!this.#closing.signal.aborted) this.#parts.log(`node ${this.record.name}: ${messageOf(error)}`);
-  };
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(() => {
-      if (!this.#closing.signal.aborted) return work();
-      throw new BootyardError('node.closed', `${this.record.name} is not there any more.`);
-    });
-    this.#turn = result.catch(() => undefined);
-    return result;
-  }
-}
-
-function isoTime(time: number | null | undefined): string | null {
-  return typeof time === 'number' ? new Date(time).toISOString() : null;
 }

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { z } from 'zod';
 import type { NodeInfo } from '../../backend/api/node.ts';
+import { BootyardError } from '../../backend/errors.ts';
 import type { Parts } from '../features.ts';
 import { pickImage } from '../images/image-targets.ts';
 import { registerCommands } from '../ui/commands.ts';
@@ -73,8 +74,21 @@ export function registerEditCommands(parts: Parts): vscode.Disposable {
     const settings = text === undefined ? undefined : parseSettings(text);
     if (!settings) throw new vscode.CancellationError();
     const names = nodes.map((node) => node.name);
-    const { message } = await connection.call('node.config', { nodes: names, settings });
+    const { message } = await changeSettings(names, settings);
     if (message) void vscode.window.showInformationMessage(message);
+  }
+
+  /** Asks before a disk that holds data is set aside. */
+  async function changeSettings(nodes: string[], settings: Record<string, string>) {
+    try {
+      return await connection.call('node.config', { nodes, settings });
+    } catch (error) {
+      if (!(error instanceof BootyardError) || error.code !== 'disk.loses') throw error;
+      const options = { modal: true, detail: error.message };
+      const answer = await vscode.window.showWarningMessage('Use an empty disk?', options, 'Use Empty Disk');
+      if (answer === undefined) throw new vscode.CancellationError();
+      return connection.call('node.config', { nodes, settings, force: true });
+    }
   }
 
   async function remove(args: unknown[]): Promise<void> {

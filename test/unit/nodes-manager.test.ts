@@ -61,6 +61,7 @@ class TestNodes {
   readonly removed: string[] = [];
   guest = 'waits';
   planError: Error | undefined;
+  warnings: string[] = [];
   agentReboot: (ip: string) => Promise<void> = () => Promise.reject(new Error('Connection refused'));
   readonly manager: NodeManager;
   #boots = 0;
@@ -80,7 +81,7 @@ class TestNodes {
         plan: async (node: PlannedNode) => {
           this.calls.push(`plan ${node.name}`);
           if (this.planError) throw this.planError;
-          return { id: `${process.hrtime.bigint()}${++this.#boots}` };
+          return { id: `${process.hrtime.bigint()}${++this.#boots}`, warnings: this.warnings };
         },
         adopt: async (node: PlannedNode) => {
           this.calls.push(`adopt ${node.name}`);
@@ -302,6 +303,24 @@ describe('boots that fail', () => {
     expect(lab.node()).toMatchObject({ state: 'failed', reason: 'The image is broken.' });
   });
 
+  test('what an image cannot have is a warning in the timeline, the events and the log; the boot goes on', async () => {
+    lab.warnings = ['/etc/walt/image.spec is ignored: it is not JSON.'];
+    const { mac } = await lab.manager.create({ name: 'n1' });
+    await lab.guestRuns();
+    lab.agent('booted');
+    const warning = '/etc/walt/image.spec is ignored: it is not JSON.';
+    const [first] = lab.manager.timeline('n1').stages;
+    expect(first).toMatchObject({ name: 'firmware', detail: expect.stringContaining(`warning: ${warning}`) });
+    const records = new BootRecords(database);
+    expect(records.events(records.last(mac)?.id ?? '')).toContainEqual(
+      expect.objectContaining({ kind: 'warning', sentence: warning }),
+    );
+    expect(lab.logged.filter((line) => line.includes(warning))).toEqual([
+      `node n1: WARNING: Nodes may have problems booting this image! ${warning}`,
+    ]);
+    expect(lab.node().state).toBe('booted');
+  });
+
   test('QEMU that is killed is a failure with the signal', async () => {
     await lab.manager.create({ name: 'n1' });
     process.kill(lab.kept()?.pid ?? 0, 'SIGKILL');
@@ -371,10 +390,10 @@ describe('refusals change nothing', () => {
     await lab.manager.create({ name: 'n1' });
     expect(() => lab.manager.boot(['n1,n9'])).toThrow("Sorry, no node is named 'n9'.");
     expect(() => lab.manager.boot(['n1'], 'nope')).toThrow("No such image 'nope'");
-    expect(() => lab.manager.config(['n1'], { ram: '2G', 'cpu.cores': 'x' })).toThrow('cpu.cores');
+    await expect(lab.manager.config(['n1'], { ram: '2G', 'cpu.cores': 'x' })).rejects.toThrow('cpu.cores');
     expect(lab.node().settings.ram).toBe('512M');
-    expect(lab.manager.config(['n1'], { ram: '2G' }).message).toMatch(/^Done\. Reboot/);
-    expect(lab.manager.config(['n1'], {}).message).toContain('ram=2G');
+    expect((await lab.manager.config(['n1'], { ram: '2G' })).message).toMatch(/^Done\. Reboot/);
+    expect((await lab.manager.config(['n1'], {})).message).toContain('ram=2G');
     expect(lab.manager.usersOf('tiny')).toEqual(['n1']);
     expect(() => lab.manager.timeline('n9')).toThrow('Sorry');
   });

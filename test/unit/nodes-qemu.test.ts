@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { escapeOption, qemuArguments } from '../../backend/nodes/qemu.ts';
+import { escapeOption } from '../../backend/nodes/qemu-option.ts';
+import { qemuArguments } from '../../backend/nodes/qemu.ts';
 import { nodeDefaults } from '../../backend/nodes/settings.ts';
 
 const machine = {
@@ -12,6 +13,7 @@ const files = {
   consoleLog: '/a,b/console.log',
   consoleSocket: '/run/x.tty',
   qmpSocket: '/run/x.qmp',
+  disks: [],
 };
 
 function valueOf(argv: string[], option: string): string[] {
@@ -28,6 +30,9 @@ test('iPXE as kernel: no boot ROM, serial line logged by QEMU, commas escaped', 
   expect(valueOf(argv, '-smp')).toEqual(['3']);
   expect(valueOf(argv, '-cpu')).toEqual(['max']);
   expect(valueOf(argv, '-machine')[0]).toMatch(/^pc,graphics=off/);
+  // iPXE waits half a second for the ticks of a clock chip on IRQ 8; with an HPET it would be there whatever is said.
+  expect(valueOf(argv, '-machine')[0]).toContain('hpet=off');
+  expect(valueOf(argv, '-global')).toEqual(['mc146818rtc.irq=5']);
   expect(valueOf(argv, '-netdev')).toEqual(['tap,id=net0,ifname=vn1,script=no,downscript=no']);
   expect(valueOf(argv, '-device')[0]).toBe('virtio-net-pci,netdev=net0,mac=52:54:00:01:02:03,romfile=');
   expect(valueOf(argv, '-chardev')[0]).toBe(

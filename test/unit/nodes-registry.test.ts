@@ -135,6 +135,13 @@ describe('settings', () => {
     [{ 'boot.timeout': '9' }, 'none or a whole number from 10'],
     [{ 'boot.retries': '-1' }, 'a whole number from 0'],
     [{ firmware: 'uefi' }, 'ipxe or pxe'],
+    [
+      { 'boot.delay': 'soon' },
+      "boot.delay value should be random or a whole number from 0 to 3600, not 'soon'.",
+    ],
+    [{ disks: '32' }, "Could not parse disks value '32'. See 'bootyard node config --help'."],
+    [{ disks: '32G[template=zfs]' }, 'Disk template must be one of: none, ext4,'],
+    [{ disks: '32G[size=1]' }, "'size=1' is not a valid disk option."],
     [{ accel: 'hvf' }, 'auto, kvm or tcg'],
     [{ rma: '1G' }, "Unknown setting 'rma'."],
     [{ ['__proto__x']: '1' }, 'Unknown setting'],
@@ -152,9 +159,11 @@ describe('settings', () => {
     expect(lines[0]).toBe('Node n1 has the following config applied:');
     expect(lines.slice(1)).toEqual([
       'accel=auto',
+      'boot.delay=0',
       'boot.retries=9',
       'boot.timeout=180',
       'cpu.cores=3',
+      'disks=none',
       'firmware=ipxe',
       'ram=512M',
     ]);

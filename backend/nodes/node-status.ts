@@ -1,0 +1,80 @@
+import type { QemuEvent } from '../events/bus.ts';
+import type { NodeInfo, NodeState } from './info.ts';
+import type { SupervisorParts } from './parts.ts';
+import type { NodeRecord } from './registry.ts';
+import { withDefaults } from './settings.ts';
+
+/** A node's state with its reason, told to the bus and to clients whenever it changes. */
+export class NodeStatus {
+  readonly #record: NodeRecord;
+  readonly #parts: SupervisorParts;
+  readonly #stage: () => string | undefined;
+  #state: NodeState;
+  #reason: string | null;
+
+  /** `stage`: where a boot that goes on is */
+  constructor(record: NodeRecord, parts: SupervisorParts, stage: () => string | undefined) {
+    this.#record = record;
+    this.#parts = parts;
+    this.#stage = stage;
+    this.#state = record.ended?.state ?? 'off';
+    this.#reason = record.ended?.reason ?? null;
+  }
+
+  get state(): NodeState {
+    return this.#state;
+  }
+
+  become(state: NodeState, reason: string | null): void {
+    const { mac, ip } = this.#record;
+    this.#state = state;
+    this.#reason = reason;
+    this.#parts.bus.publish({ kind: 'node', node: mac, client: ip, state, reason: reason ?? undefined });
+    this.notify();
+  }
+
+  /** Something else that clients see of the node changed, such as a setting. */
+  notify(): void {
+    this.#parts.onChange(this.info());
+  }
+
+  /** An event of the node's machine. */
+  publishQemu(phase: QemuEvent['phase'], detail: string): void {
+    this.#parts.bus.publish({
+      kind: 'qemu',
+      node: this.#record.mac,
+      client: this.#record.ip,
+      phase,
+      detail,
+    });
+  }
+
+  /** What the node's user should know of a boot that goes on all the same. */
+  warn(sentence: string): void {
+    const { mac, ip, name } = this.#record;
+    this.#parts.bus.publish({ kind: 'warning', node: mac, client: ip, sentence });
+    this.#parts.log(`node ${name}: WARNING: Nodes may have problems booting this image! ${sentence}`);
+  }
+
+  info(): NodeInfo {
+    const record = this.#record;
+    const times = record.running ?? record.ended;
+    return {
+      name: record.name,
+      mac: record.mac,
+      ip: record.ip,
+      model: record.model,
+      image: record.image,
+      state: this.#state,
+      reason: this.#reason,
+      stage: this.#state === 'booting' ? (this.#stage() ?? 'firmware') : null,
+      bootStartedAt: isoTime(times?.startedAt),
+      bootedAt: isoTime(times?.bootedAt),
+      settings: withDefaults(record.settings),
+    };
+  }
+}
+
+function isoTime(time: number | null | undefined): string | null {
+  return typeof time === 'number' ? new Date(time).toISOString() : null;
+}
