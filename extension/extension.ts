@@ -61,9 +61,7 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
 }
 
 async function requireLab(connection: LabConnection): Promise<LabClient> {
-  return (
-    connection.client ?? (await withProgress('Starting the Bootyard lab', (task) => connection.require(task)))
-  );
+  return connection.client ?? (await withProgress('Bootyard lab', (task) => connection.require(task)));
 }
 
 /** A daemon that heals itself shows in the status bar alone; one that does not come back is said once, with a way out. */

@@ -22,6 +22,8 @@ export interface WorkbenchFolders {
   readonly userData: string;
   readonly extensions: string;
   readonly log: string;
+  /** the words that run code-server, when another user is to: programs that this user can read, and who it is */
+  readonly command?: readonly string[];
 }
 
 const foreign = /^(VSCODE_|npm_|ELECTRON_)/;
@@ -52,20 +54,19 @@ export function serverEnvironment(
 
 const common = ['--config', '/dev/null'];
 
-function folderArguments(folders: WorkbenchFolders): string[] {
-  return ['--user-data-dir', folders.userData, '--extensions-dir', folders.extensions];
+/** A command line that runs code-server on these folders. */
+function commandLine(folders: WorkbenchFolders, ...args: string[]): [program: string, args: string[]] {
+  const [program = '', ...words] = folders.command ?? [nodeBinary, entry];
+  const places = ['--user-data-dir', folders.userData, '--extensions-dir', folders.extensions];
+  return [program, [...words, ...common, ...places, ...args]];
 }
 
 /** Installs a .vsix into the workbench of `folders`. */
 export function installExtension(folders: WorkbenchFolders, vsix: string): void {
-  execFileSync(
-    nodeBinary,
-    [entry, ...common, ...folderArguments(folders), '--install-extension', vsix, '--force'],
-    {
-      env: serverEnvironment(folders),
-      stdio: ['ignore', 'ignore', 'inherit'],
-    },
-  );
+  execFileSync(...commandLine(folders, '--install-extension', vsix, '--force'), {
+    env: serverEnvironment(folders),
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
 }
 
 export interface CodeServer {
@@ -91,22 +92,16 @@ export async function startCodeServer(
 ): Promise<CodeServer> {
   const before = logLength(folders.log);
   const log = openSync(folders.log, 'a');
+  const flags = [
+    '--disable-telemetry',
+    '--disable-update-check',
+    '--disable-workspace-trust',
+    '--disable-proxy',
+  ];
+  const address = `127.0.0.1:${options.port ?? 0}`;
+  const driver = options.testDriver ? ['--vscode-option', 'enable-smoke-test-driver'] : [];
   const child = spawn(
-    nodeBinary,
-    [
-      entry,
-      ...common,
-      '--bind-addr',
-      `127.0.0.1:${options.port ?? 0}`,
-      '--auth',
-      'none',
-      ...folderArguments(folders),
-      '--disable-telemetry',
-      '--disable-update-check',
-      '--disable-workspace-trust',
-      '--disable-proxy',
-      ...(options.testDriver ? ['--vscode-option', 'enable-smoke-test-driver'] : []),
-    ],
+    ...commandLine(folders, '--bind-addr', address, '--auth', 'none', ...flags, ...driver),
     { env: serverEnvironment(folders, options.env), detached: true, stdio: ['ignore', log, log] },
   );
   closeSync(log);
@@ -124,8 +119,8 @@ export async function startCodeServer(
   };
   for (;;) {
     const text = readFileSync(folders.log, 'utf8').slice(before);
-    const address = /HTTP server listening on (http:\/\/127\.0\.0\.1:\d+)/.exec(text)?.[1];
-    if (address) return { url: address, pid, stop, ended };
+    const url = /HTTP server listening on (http:\/\/127\.0\.0\.1:\d+)/.exec(text)?.[1];
+    if (url) return { url, pid, stop, ended };
     const gone = await Promise.race([ended.then(() => true), delay(100, false)]);
     if (gone) throw new Error(`code-server ended before it listened:\n${text.slice(-2000)}`);
   }

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { z } from 'zod';
@@ -38,13 +37,16 @@ export function registerImageCommands(parts: Parts): vscode.Disposable {
 
   async function importImage(options: unknown): Promise<ImageInfo> {
     await requireLab();
-    const given = ImportOptions.safeParse(options).data;
-    const path = given?.path ?? (options instanceof vscode.Uri ? options.fsPath : await pickSource());
+    const uri = options instanceof vscode.Uri ? options : undefined;
+    const given = uri ? undefined : ImportOptions.safeParse(options).data;
+    const path = given?.path ?? pathOf(uri ?? (await pickSource()));
     const name = given?.name ?? (await askName(path));
     const force = given?.name === undefined && model.image(name) !== undefined;
-    return withProgress(`Importing ${basename(path)} as ${name}`, (task) =>
+    const image = await withProgress(`Importing ${basename(path)} as ${name}`, (task) =>
       connection.call('image.import', { path, name, force }, task),
     );
+    for (const warning of image.warnings) void vscode.window.showWarningMessage(`${name}: ${warning}`);
+    return image;
   }
 
   async function askName(path: string): Promise<string> {
@@ -98,7 +100,7 @@ export function registerImageCommands(parts: Parts): vscode.Disposable {
 }
 
 /** A file (tar or archive) or a folder (OCI layout or root file system): no dialog on Linux offers both at once. */
-async function pickSource(): Promise<string> {
+async function pickSource(): Promise<vscode.Uri> {
   const file = {
     label: '$(file-zip) Archive',
     detail: 'a tar of a root file system, a Docker or OCI archive',
@@ -114,13 +116,16 @@ async function pickSource(): Promise<string> {
       canSelectFolders: kind === folder,
     })) ?? [];
   if (!uri) throw new vscode.CancellationError();
-  await stat(uri.fsPath).catch(() => {
-    throw new BootyardError(
-      'image.path',
-      `${uri.fsPath} cannot be read: choose a file on the lab's machine.`,
-    );
-  });
-  return uri.fsPath;
+  return uri;
+}
+
+/** The lab reads files of the machine that the extension is on. */
+function pathOf(uri: vscode.Uri): string {
+  if (uri.scheme === 'file') return uri.fsPath;
+  throw new BootyardError(
+    'image.path',
+    `${basename(uri.path)} is not on the lab's machine: copy it there and import it from there.`,
+  );
 }
 
 function refuseUsed(images: ImageInfo[]): void {

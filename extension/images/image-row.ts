@@ -13,7 +13,7 @@ export interface ImageRow {
 export function imageRow(image: ImageInfo): ImageRow {
   const users = image.nodes.length;
   const used = users === 0 ? '' : `used by ${users} ${users === 1 ? 'node' : 'nodes'}`;
-  const parts = [bytes(image.sizeBytes), layers(image.layers), used].filter((part) => part !== '');
+  const parts = [bytes(image.sizeBytes), used].filter((part) => part !== '');
   return {
     label: image.name,
     description: parts.join(' · '),

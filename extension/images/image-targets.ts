@@ -54,6 +54,8 @@ export async function pickImage({ connection }: Parts, title: string): Promise<s
 function choices(images: ImageInfo[]): (vscode.QuickPickItem & { image: ImageInfo })[] {
   return images.map((image) => {
     const row = imageRow(image);
-    return { label: `$(${row.icon}) ${row.label}`, description: row.description, image };
+    // The only one is ticked already where several can be.
+    const picked = images.length === 1;
+    return { label: `$(${row.icon}) ${row.label}`, description: row.description, image, picked };
   });
 }

@@ -4,9 +4,6 @@ import { Coalescer } from '../ui/coalescer.ts';
 import { tooltip } from '../ui/tooltip.ts';
 import { imageRow, imageTooltip } from './image-row.ts';
 
-/** What a drag of images carries: a JSON list of their names. */
-export const IMAGES_MIME = 'application/vnd.code.tree.bootyard.images';
-
 export class ImageElement {
   readonly name: string;
   constructor(name: string) {
@@ -14,12 +11,8 @@ export class ImageElement {
   }
 }
 
-/** The Images view's rows; they can be dragged onto nodes. */
-export class ImagesTree
-  implements vscode.TreeDataProvider<ImageElement>, vscode.TreeDragAndDropController<ImageElement>
-{
-  readonly dragMimeTypes = [IMAGES_MIME];
-  readonly dropMimeTypes: string[] = [];
+/** The Images view's rows. */
+export class ImagesTree implements vscode.TreeDataProvider<ImageElement>, vscode.Disposable {
   readonly #connection: LabConnection;
   readonly #elements = new Map<string, ImageElement>();
   readonly #changed = new vscode.EventEmitter<undefined>();
@@ -65,11 +58,6 @@ export class ImagesTree
     const image = this.#connection.model.image(name);
     if (image) item.tooltip = tooltip(imageTooltip(image, Date.now()));
     return item;
-  }
-
-  handleDrag(images: readonly ImageElement[], data: vscode.DataTransfer): void {
-    const names = JSON.stringify(images.map((image) => image.name));
-    data.set(IMAGES_MIME, new vscode.DataTransferItem(names));
   }
 
   dispose(): void {

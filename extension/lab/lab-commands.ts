@@ -17,7 +17,7 @@ export function registerLabCommands(parts: Parts): vscode.Disposable {
   async function stop(options: unknown): Promise<void> {
     const sure = isForced(options) || (await confirmStop());
     if (!sure) throw new vscode.CancellationError();
-    await withProgress('Stopping the lab', (task) => connection.stop(task));
+    await withProgress('Bootyard lab', (task) => connection.stop(task));
   }
 
   async function confirmStop(): Promise<boolean> {
@@ -44,7 +44,10 @@ export function registerLabCommands(parts: Parts): vscode.Disposable {
       runDoctor(nodePath(), labEnvironment(), signal),
     );
     log.info(`doctor:\n${report.text}`);
-    await documents.show('Bootyard doctor', report.text);
+    const verdict = report.healthy
+      ? 'This machine can run Bootyard.'
+      : 'Something is missing: each line that says FAIL tells how to get it.';
+    await documents.show('Bootyard doctor', `${verdict}\n\n${report.text}`);
     return report.healthy;
   }
 

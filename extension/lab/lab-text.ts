@@ -55,7 +55,9 @@ export const statusCommands = [...running, ...stopped, ...always].map(([, comman
 export function statusTooltip(view: LabView): string {
   const { state, lab } = view;
   const reason =
-    state === 'running' && lab?.accelerationReason ? [escapeMarkdown(lab.accelerationReason)] : [];
+    state === 'running' && lab?.accelerationReason
+      ? [`Acceleration: ${escapeMarkdown(lab.accelerationReason)}`]
+      : [];
   const network =
     state === 'running' && lab ? [`Network ${lab.network.name}, server ${lab.network.address}`] : [];
   const actions = [...(state === 'running' ? running : state === 'stopped' ? stopped : []), ...always];

@@ -55,9 +55,9 @@ export function isOn(node: Pick<NodeInfo, 'state'>): boolean {
 }
 
 const commandOf: Record<string, string> = {
-  shell: 'bootyard.node.shell',
-  console: 'bootyard.node.console',
-  timeline: 'bootyard.node.timeline',
+  Shell: 'bootyard.node.shell',
+  Console: 'bootyard.node.console',
+  Timeline: 'bootyard.node.timeline',
 };
 /** The commands that links in a node's tooltip may run. */
 export const tooltipCommands = Object.values(commandOf);
@@ -99,7 +99,7 @@ function settingFacts(node: NodeInfo): [string, string][] {
 
 function links(node: NodeInfo): string {
   const argument = encodeURIComponent(JSON.stringify([node.name]));
-  const offered = node.state === 'booted' ? ['shell', 'console', 'timeline'] : ['console', 'timeline'];
+  const offered = node.state === 'booted' ? ['Shell', 'Console', 'Timeline'] : ['Console', 'Timeline'];
   return offered.map((name) => `[${name}](command:${commandOf[name]}?${argument})`).join(' · ');
 }
 

@@ -85,6 +85,8 @@ function choices(
   }
   return nodes.map((node) => {
     const row = nodeRow(node);
-    return { label: `$(${row.icon}) ${row.label}`, description: row.description, node };
+    // The only one is ticked already where several can be.
+    const picked = nodes.length === 1;
+    return { label: `$(${row.icon}) ${row.label}`, description: row.description, node, picked };
   });
 }

@@ -1,14 +1,16 @@
 import * as vscode from 'vscode';
 import type { NodeInfo } from '../../backend/api/node.ts';
+import { messageOf } from '../../backend/errors.ts';
 import type { Parts } from '../features.ts';
 import { registerCommands } from '../ui/commands.ts';
+import { isCancelled } from '../ui/errors.ts';
 import { ConsoleSource } from './console-session.ts';
 import { targetNode, targetNodes, validFor } from './node-targets.ts';
 import { ReconnectingTerminal } from './reconnecting-terminal.ts';
 import { ShellSource } from './shell-session.ts';
 
 type Kind = 'shell' | 'console';
-interface OpenTerminal {
+interface NodeTerminal {
   readonly kind: Kind;
   readonly mac: string;
   readonly pty: ReconnectingTerminal;
@@ -20,7 +22,9 @@ const icons: Record<Kind, string> = { shell: 'terminal', console: 'plug' };
 /** Shells and consoles of nodes, in the editor area or the panel, and the terminal profile for shells. */
 export class NodeTerminals implements vscode.Disposable {
   readonly #parts: Parts;
-  readonly #open = new Map<vscode.Terminal, OpenTerminal>();
+  readonly #open = new Map<vscode.Terminal, NodeTerminal>();
+  /** by their ptys: VS Code itself makes the terminal of a profile */
+  readonly #made = new WeakMap<object, NodeTerminal>();
   readonly #subscriptions: vscode.Disposable[];
 
   constructor(parts: Parts) {
@@ -33,6 +37,10 @@ export class NodeTerminals implements vscode.Disposable {
       }),
       vscode.window.registerTerminalProfileProvider('bootyard.nodeShell', {
         provideTerminalProfile: () => this.#profile(),
+      }),
+      vscode.window.onDidOpenTerminal((terminal) => {
+        // The palette makes the terminal of a profile and leaves a closed panel closed.
+        if (!this.#open.has(terminal) && this.#adopt(terminal)) terminal.show();
       }),
       vscode.window.onDidCloseTerminal((terminal) => this.#open.delete(terminal)),
       connection.model.onChanged((change) => {
@@ -65,38 +73,46 @@ export class NodeTerminals implements vscode.Disposable {
         }
       }
     }
-    const options = this.#options(kind, node);
     const terminal = vscode.window.createTerminal({
-      ...options,
+      ...this.#options(kind, node),
       location: location(kind),
       isTransient: true,
     });
-    this.#open.set(terminal, { kind, mac: node.mac, pty: options.pty, title: options.name });
+    this.#adopt(terminal);
     terminal.show();
   }
 
-  #options(kind: Kind, node: NodeInfo): vscode.ExtensionTerminalOptions & { pty: ReconnectingTerminal } {
+  /** Keeps a terminal if it is one of ours. */
+  #adopt(terminal: vscode.Terminal): boolean {
+    const { creationOptions } = terminal;
+    const made = 'pty' in creationOptions ? this.#made.get(creationOptions.pty) : undefined;
+    if (made) this.#open.set(terminal, made);
+    return made !== undefined;
+  }
+
+  #options(kind: Kind, node: NodeInfo): vscode.ExtensionTerminalOptions {
     const { connection } = this.#parts;
     const source =
       kind === 'console'
         ? new ConsoleSource(connection, node.mac)
         : new ShellSource(connection, node.mac, reconnectWanted);
-    return {
-      name: titleOf(kind, node.name),
-      pty: new ReconnectingTerminal(source),
-      iconPath: new vscode.ThemeIcon(icons[kind]),
-    };
+    const pty = new ReconnectingTerminal(source);
+    const name = titleOf(kind, node.name);
+    this.#made.set(pty, { kind, mac: node.mac, pty, title: name });
+    return { name, pty, iconPath: new vscode.ThemeIcon(icons[kind]) };
   }
 
-  async #profile(): Promise<vscode.TerminalProfile | undefined> {
+  /** VS Code shows what this throws, and would complain of a missing profile when the user takes it back. */
+  async #profile(): Promise<vscode.TerminalProfile> {
     try {
       await this.#parts.requireLab();
       const question = { title: 'Open a shell in which node?', ...validFor.booted };
       const node = await targetNode(this.#parts.connection.model, [], question);
       return new vscode.TerminalProfile(this.#options('shell', node));
     } catch (error) {
-      this.#parts.errors.report(error);
-      return undefined;
+      if (isCancelled(error)) return new vscode.TerminalProfile(nothing());
+      this.#parts.log.error(messageOf(error));
+      throw error;
     }
   }
 
@@ -109,6 +125,18 @@ export class NodeTerminals implements vscode.Disposable {
       open.pty.rename(title);
     }
   }
+}
+
+/** A terminal that is gone as soon as it opens. */
+function nothing(): vscode.ExtensionTerminalOptions {
+  const closes = new vscode.EventEmitter<void>();
+  const pty = {
+    onDidWrite: new vscode.EventEmitter<string>().event,
+    onDidClose: closes.event,
+    open: () => closes.fire(),
+    close: () => closes.dispose(),
+  };
+  return { name: 'Bootyard', pty };
 }
 
 function titleOf(kind: Kind, name: string): string {

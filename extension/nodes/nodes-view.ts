@@ -13,7 +13,7 @@ export function registerNodesView(connection: LabConnection): NodesView {
   const tree = new NodesTree(connection);
   const view = vscode.window.createTreeView('bootyard.nodes', {
     treeDataProvider: tree,
-    dragAndDropController: new ImageDrop(),
+    dragAndDropController: new ImageDrop(connection.model),
     canSelectMany: true,
   });
   const update = (): void => {

@@ -1,6 +1,8 @@
 import * as vscode from 'vscode';
 
 const SCHEME = 'bootyard';
+/** The manifest gives editors of this language no minimap and no line numbers, and wraps their lines. */
+const LANGUAGE = 'bootyard-report';
 
 /** Read-only texts in editors: boot timelines, the doctor's findings. Shown again, a text replaces its older self. */
 export class TextDocuments implements vscode.TextDocumentContentProvider, vscode.Disposable {
@@ -23,7 +25,8 @@ export class TextDocuments implements vscode.TextDocumentContentProvider, vscode
     this.#texts.set(uri.path, text);
     this.#changed.fire(uri);
     const document = await vscode.workspace.openTextDocument(uri);
-    await vscode.window.showTextDocument(document, { preview: true });
+    const report = await vscode.languages.setTextDocumentLanguage(document, LANGUAGE);
+    await vscode.window.showTextDocument(report, { preview: true });
   }
 
   dispose(): void {

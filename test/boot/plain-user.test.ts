@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { spawn as spawnPty } from '@lydell/node-pty';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { TestLab, until } from '../support/lab.ts';
+import { repository, TestLab, until } from '../support/lab.ts';
 import { makePlainUser, type PlainUser } from '../support/plain-user.ts';
 
 let user: PlainUser;
@@ -44,3 +47,58 @@ test('the node outlives the daemon, and lab stop ends everything', async () => {
   await lab.bootyard('lab', 'stop');
   expect(await lab.status()).toMatchObject({ state: 'stopped' });
 });
+
+// About three minutes, most of them mmdebstrap's: `npm run test:all` runs it.
+test.runIf(process.env.BOOTYARD_TEST_ALL)(
+  'npm start, typed in a checkout of the user’s own, ends in a root shell and never asks for sudo',
+  async () => {
+    const checkout = copyCheckout(join(dirname(user.home), 'bootyard'), user.uid);
+    const asked = join(user.home, 'sudo-was-asked');
+    const programs = join(user.home, 'bin');
+    mkdirSync(programs);
+    writeFileSync(join(programs, 'sudo'), `#!/bin/sh\ntouch ${asked}\nexit 1\n`, { mode: 0o755 });
+    const { BOOTYARD_NODE: _, ...own } = user.env;
+    const env = { ...own, PATH: `${programs}:${own.PATH}`, PS1: 'typed> ' };
+    const [program = '', ...words] = [...user.prefix, '/bin/sh', '-i'];
+    const terminal = spawnPty(program, words, { cwd: checkout, env, cols: 120, rows: 40 });
+    let shown = '';
+    terminal.onData((text) => (shown += text));
+    const shows = (pattern: RegExp, limitMs: number): Promise<string> =>
+      until(
+        String(pattern),
+        () => shown,
+        (text) => pattern.test(text),
+        limitMs,
+      );
+    try {
+      await shows(/typed> $/, 10_000);
+      terminal.write('npm start\r');
+      await shows(/npm start[^]*(root@vnode1:~# |typed> )$/, 900_000);
+      expect(shown).toMatch(/\d+\.\d s {2}booted[^]*root@vnode1:/);
+      terminal.write('echo "in:$(uname -n):$((6*7))"; cut -c1-60 /proc/cmdline; exit\r');
+      await shows(/\rin:vnode1:42\r\n[^]*root=\/dev\/nfs[^]*typed> $/, 60_000);
+      expect(shown).not.toContain('setup: installing');
+      expect(existsSync(asked)).toBe(false);
+    } finally {
+      terminal.kill();
+      const stop = [...user.prefix, join(checkout, 'bin/bootyard'), 'lab', 'stop'];
+      spawnSync(stop[0] ?? '', stop.slice(1), { env, cwd: checkout });
+      rmSync(`/tmp/bootyard-${user.uid}`, { recursive: true, force: true });
+    }
+  },
+  1_200_000,
+);
+
+/** What a clone holds, and the npm packages as `npm ci` left them: the user's, save for those, which are linked. */
+function copyCheckout(folder: string, uid: number): string {
+  mkdirSync(folder);
+  const made = ['node_modules', 'dist', '.cache', '.git'];
+  for (const name of readdirSync(repository).filter((name) => !made.includes(name))) {
+    cpSync(join(repository, name), join(folder, name), { recursive: true, preserveTimestamps: true });
+  }
+  execFileSync('chown', ['-R', String(uid), folder]);
+  const [from, to] = [join(repository, 'node_modules'), join(folder, 'node_modules')];
+  // Links cost no space; they are no way out on another file system.
+  if (spawnSync('cp', ['-al', from, to]).status !== 0) execFileSync('cp', ['-a', from, folder]);
+  return folder;
+}

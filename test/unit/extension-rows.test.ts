@@ -90,7 +90,7 @@ describe('node tooltips', () => {
     expect(text).toContain('| MAC | 52:54:00:00:00:01 |');
     expect(text).toContain('1 core, 512M');
     expect(text).toContain('4 min ago');
-    expect(text).toContain('[shell](command:bootyard.node.shell?%5B%22vnode1%22%5D)');
+    expect(text).toContain('[Shell](command:bootyard.node.shell?%5B%22vnode1%22%5D)');
   });
 
   test('a node that is not booted offers no shell', () => {
@@ -123,9 +123,9 @@ describe('node tooltips', () => {
 
 describe('image rows', () => {
   test('size, layers, users', () => {
-    expect(imageRow(image()).description).toBe('23 MB · 2 layers');
+    expect(imageRow(image()).description).toBe('23 MB');
     expect(imageRow(image({ inUse: true, nodes: ['a'], layers: 1 }))).toMatchObject({
-      description: '23 MB · 1 layer · used by 1 node',
+      description: '23 MB · used by 1 node',
       contextValue: 'image+inUse',
     });
   });

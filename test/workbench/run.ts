@@ -1,6 +1,7 @@
 // The editor's tests in a real VS Code (code-server in headless Chromium), with the packaged extension installed and a
-// lab of their own: the mocha suite inside the extension host, then the main job by mouse and keyboard.
-//   test/workbench/run.ts [host] [main] [--pictures]     --pictures makes those in docs/ anew
+// lab of their own: the mocha suite inside the extension host, the main job by mouse and keyboard, and the start of it
+// as a user without rights, whom only root can make (about a minute: with BOOTYARD_TEST_ALL, or when it is named).
+//   test/workbench/run.ts [host] [main] [plain] [--pictures]     --pictures makes those in docs/ anew
 // BOOTYARD_TEST_VSIX names a .vsix to test instead of packaging dist/.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,6 +13,7 @@ import { TestLab } from '../support/lab.ts';
 import { bundleSuite } from './bundle.ts';
 import { runHostSuite } from './host.ts';
 import { runMainJob } from './main-job.ts';
+import { runPlainJob } from './plain-job.ts';
 import { printResult, writeSummary, type TestResult } from './results.ts';
 import { launchChromium, Workbench } from './workbench.ts';
 
@@ -35,7 +37,9 @@ async function inWorkbench<T>(
     await lab.importDefault('pc-x86-64-tiny');
     await lab.bootyard('lab', 'stop');
     const { BOOTYARD_HOME, XDG_RUNTIME_DIR } = lab.env;
-    const env = { BOOTYARD_HOME, XDG_RUNTIME_DIR, BOOTYARD_TEST_RESULTS: resultsFile };
+    const env: NodeJS.ProcessEnv = { BOOTYARD_HOME, XDG_RUNTIME_DIR, BOOTYARD_TEST_RESULTS: resultsFile };
+    // The suite builds a default image, which this checkout has built before; the main job begins with nothing.
+    if (name === 'host') env.XDG_CACHE_HOME = cache;
     const workbench = await Workbench.start(browser, {
       folder,
       logs,
@@ -57,7 +61,7 @@ async function inWorkbench<T>(
   }
 }
 
-function wanted(part: string): boolean {
+function wanted(part: 'host' | 'main'): boolean {
   return parts.length === 0 || parts.includes(part);
 }
 
@@ -84,6 +88,11 @@ async function runAll(): Promise<TestResult[]> {
           runMainJob(workbench, logs, flags.includes('--pictures')),
         )),
       );
+    }
+    const everything = parts.length === 0 && process.env.BOOTYARD_TEST_ALL !== undefined;
+    if ((everything && process.getuid?.() === 0) || parts.includes('plain')) {
+      console.log('\nas a plain user');
+      results.push(...(await runPlainJob(browser, vsix, logs)));
     }
   } finally {
     await browser.close();

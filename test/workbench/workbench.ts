@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium, type Browser, type Page } from 'playwright-core';
@@ -46,21 +47,27 @@ export function launchChromium(): Promise<Browser> {
 export class Workbench {
   readonly folders: WorkbenchFolders;
   readonly workspace: string;
+  /** the user's XDG_CACHE_HOME */
+  readonly cache: string;
   readonly server: CodeServer;
   readonly page: Page;
   /** addresses outside this machine that the page asked for; none was answered */
   readonly strays: Set<string>;
 
-  private constructor(made: Pick<Workbench, 'folders' | 'workspace' | 'server' | 'page' | 'strays'>) {
+  private constructor(
+    made: Pick<Workbench, 'folders' | 'workspace' | 'cache' | 'server' | 'page' | 'strays'>,
+  ) {
     this.folders = made.folders;
     this.workspace = made.workspace;
+    this.cache = made.cache;
     this.server = made.server;
     this.page = made.page;
     this.strays = made.strays;
   }
 
   /** `folder` must be short and empty; `logs` keeps what code-server and the browser said.
-   * `testDriver`: it is to run a suite in its extension host; it shows no notifications by itself then. */
+   * `testDriver`: it is to run a suite in its extension host; it shows no notifications by itself then.
+   * `user`: whose the workbench is, and the words that run code-server as that user. */
   static async start(
     browser: Browser,
     options: {
@@ -70,26 +77,29 @@ export class Workbench {
       vsix: string;
       env: NodeJS.ProcessEnv;
       testDriver: boolean;
+      user?: { uid: number; command: string[] };
     },
   ): Promise<Workbench> {
-    const { folder, logs, name, vsix, env, testDriver } = options;
+    const { folder, logs, name, vsix, env, testDriver, user } = options;
     const folders = {
       home: join(folder, 'home'),
       userData: join(folder, 'data'),
       extensions: join(folder, 'ext'),
       log: join(logs, `${name}.server.log`),
+      ...(user ? { command: user.command } : {}),
     };
     const workspace = join(folder, 'sample');
-    for (const made of [folders.home, join(folders.userData, 'User'), folders.extensions, workspace, logs]) {
-      mkdirSync(made, { recursive: true });
-    }
+    const made = [folders.home, join(folders.userData, 'User'), folders.extensions, workspace, logs];
+    for (const path of [...made, join(folder, 't')]) mkdirSync(path, { recursive: true });
     writeFileSync(join(workspace, 'notes.txt'), 'a file of the workspace\n');
     writeFileSync(join(folders.userData, 'User/settings.json'), JSON.stringify(settings));
+    if (user) execFileSync('chown', ['-R', String(user.uid), folder]);
     installExtension(folders, vsix);
-    const server = await startCodeServer(folders, { env, testDriver });
+    const cache = env.XDG_CACHE_HOME ?? join(folder, 'cache');
+    const server = await startCodeServer(folders, { env: { ...env, XDG_CACHE_HOME: cache }, testDriver });
     const strays = new Set<string>();
     const page = await openPage(browser, join(logs, `${name}.browser.log`), strays);
-    return new Workbench({ folders, workspace, server, page, strays });
+    return new Workbench({ folders, workspace, cache, server, page, strays });
   }
 
   /** The workbench's address; `payload` are VS Code's own start options. */

@@ -1,0 +1,39 @@
+import * as vscode from 'vscode';
+import type { ImageElement } from './images-tree.ts';
+
+/** What a drag of images carries: a JSON list of their names. Under the tree's own type VS Code puts data of its own. */
+export const IMAGES_MIME = 'application/vnd.bootyard.images+json';
+/** Files of the editor's Explorer: their URIs, a line each (RFC 2483). */
+const URI_LIST_MIME = 'text/uri-list';
+/** VS Code's own word for files that come from outside the editor. */
+const FILES_MIME = 'files';
+
+/** Images can be dragged onto nodes, and files dropped among the images are imported. */
+export class ImageDrag implements vscode.TreeDragAndDropController<ImageElement> {
+  readonly dragMimeTypes = [IMAGES_MIME];
+  readonly dropMimeTypes = [URI_LIST_MIME, FILES_MIME];
+
+  handleDrag(images: readonly ImageElement[], data: vscode.DataTransfer): void {
+    const names = JSON.stringify(images.map((image) => image.name));
+    data.set(IMAGES_MIME, new vscode.DataTransferItem(names));
+  }
+
+  async handleDrop(_target: ImageElement | undefined, data: vscode.DataTransfer): Promise<void> {
+    for (const file of await droppedFiles(data)) {
+      await vscode.commands.executeCommand('bootyard.image.import', file);
+    }
+  }
+}
+
+/** Each dropped file once: a drag may carry it both as a URI and as a file. */
+async function droppedFiles(data: vscode.DataTransfer): Promise<vscode.Uri[]> {
+  const list = await data.get(URI_LIST_MIME)?.asString();
+  const lines = list?.split(/\r?\n/).filter((line) => line !== '' && !line.startsWith('#')) ?? [];
+  const files = [...data].map(([, item]) => item.asFile()).filter((file) => file !== undefined);
+  const uris = [
+    ...lines.map((line) => vscode.Uri.parse(line)),
+    // A file without a path is on the machine of the window, which another machine's lab cannot read.
+    ...files.map(({ name, uri }) => uri ?? vscode.Uri.from({ scheme: 'outside', path: `/${name}` })),
+  ];
+  return [...new Map(uris.map((uri) => [uri.toString(), uri])).values()];
+}

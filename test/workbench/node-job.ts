@@ -1,0 +1,158 @@
+import { PANEL_TERMINAL, type Person } from './person.ts';
+
+const BOOT_MS = 240_000;
+const IMAGE = 'pc-x86-64-tiny';
+const PROFILE = 'Create New Terminal (With Profile)';
+
+/** Lab and nodes, by mouse and keyboard. */
+export class NodeJob {
+  readonly #person: Person;
+
+  constructor(person: Person) {
+    this.#person = person;
+  }
+
+  async openView(): Promise<void> {
+    await this.#person.arrive();
+    await this.#person.page.locator('.statusbar-item', { hasText: 'Bootyard' }).first().waitFor();
+  }
+
+  async startLab(): Promise<void> {
+    await this.#person.button('Start Lab').click();
+    await this.#person.button('Create Node').waitFor({ timeout: 60_000 });
+    await this.#person.row(IMAGE).waitFor();
+  }
+
+  async createNode(name: string): Promise<void> {
+    await this.#person.button('Create Node').click();
+    await this.#person.answer('New node', name);
+    await this.#person.row(`${name}, booting, stage kernel`).waitFor({ timeout: 60_000 });
+  }
+
+  async waitBooted(name: string): Promise<void> {
+    await this.#person.row(`${name}, booted`).waitFor({ timeout: BOOT_MS });
+    await this.#person.page.locator('.statusbar-item', { hasText: '1/1' }).first().waitFor();
+  }
+
+  async useShell(name: string): Promise<void> {
+    await this.#person.inline(name, 'Open Shell');
+    await this.#person.terminalShows(/[#$] $/);
+    await this.#person.typeInTerminal('echo "in $(uname -n):$((6*7))"; df -h /; cut -c1-76 /proc/cmdline');
+    await this.#person.terminalShows(/in \S+:42[^]*\nunion[^]*root=\/dev\/nfs/);
+  }
+
+  async useConsole(name: string): Promise<void> {
+    await this.#person.inline(name, 'Open Console');
+    await this.#person.page.locator('.tab.active', { hasText: `${name} console` }).waitFor();
+    await this.#person.terminalShows(/\S/);
+  }
+
+  async openTimeline(name: string): Promise<void> {
+    await this.#person.choose(this.#person.row(`${name}, `), 'Show Boot Timeline');
+    const line = this.#person.page.locator('.view-line');
+    await line
+      .filter({ hasText: `Boot of ${name}` })
+      .first()
+      .waitFor();
+    await line.filter({ hasText: 'kernel' }).first().waitFor();
+  }
+
+  async reboot(name: string): Promise<void> {
+    const tab = this.#person.page.locator('.tab', { hasText: new RegExp(`^${name}$`) });
+    await tab.first().click();
+    await this.#person.inline(name, 'Reboot Node');
+    await this.#person.row(`${name}, booting`).waitFor({ timeout: 60_000 });
+    await this.#person.row(`${name}, booted`).waitFor({ timeout: BOOT_MS });
+    await this.#person.terminalShows(/is booted again[^]*[#$] $/);
+    await this.#person.typeInTerminal('echo back:$((5*5))');
+    await this.#person.terminalShows(/back:25/);
+  }
+
+  async dropBesideNodes(above: string, name: string): Promise<void> {
+    await this.#person.grab(this.#person.row(IMAGE));
+    await this.#person.over(this.#person.row(`${above}, `), 80);
+    await this.#person.release();
+    await this.#person.answer('New node', name);
+    await this.#person.row(`${name}, booted`).waitFor({ timeout: BOOT_MS });
+  }
+
+  /** With two nodes, so that the profile has to ask: first taken back, which leaves no terminal and no complaint. */
+  async useProfile(name: string): Promise<void> {
+    await this.#askProfile();
+    await (await this.#person.input('Open a shell in which node?')).press('Escape');
+    await this.#askProfile();
+    await this.#person.input('Open a shell in which node?');
+    await this.#person.pick(name);
+    await this.#person.terminalShows(/[#$] $/, PANEL_TERMINAL);
+    await this.#person.typeInTerminal('echo "profile in $(uname -n)"', PANEL_TERMINAL);
+    await this.#person.terminalShows(new RegExp(`\\nprofile in ${name}`), PANEL_TERMINAL);
+    const tabs = await this.#person.page.locator('.part.panel .terminal-wrapper').count();
+    if (tabs !== 1) throw new Error(`${tabs} terminals in the panel`);
+    await this.#noToast();
+  }
+
+  /** The terminal that the profile made is the extension's: it follows the name of its node. */
+  async renameUnderProfile(name: string, next: string): Promise<void> {
+    await this.#person.choose(this.#person.row(`${name}, `), 'Rename Node...');
+    await this.#person.answer(`Rename ${name}`, next);
+    const title = this.#person.page.locator('.part.panel .single-terminal-tab', { hasText: next });
+    await title.waitFor();
+    await this.#person.typeInTerminal('exit', PANEL_TERMINAL);
+    await this.#person.page.locator(PANEL_TERMINAL).waitFor({ state: 'detached' });
+  }
+
+  async dropOnNode(name: string): Promise<void> {
+    await this.#person.grab(this.#person.row(IMAGE));
+    await this.#person.over(this.#person.row(`${name}, `));
+    await this.#person.release();
+    await this.#person.confirm(`Boot ${name} on ${IMAGE}?`, 'Boot');
+    await this.#person.row(`${name}, booting`).waitFor({ timeout: 60_000 });
+    await this.#person.row(`${name}, booted`).waitFor({ timeout: BOOT_MS });
+  }
+
+  async refuseName(): Promise<void> {
+    await this.#person.palette('Bootyard: Create Node');
+    const input = await this.#person.input('New node');
+    await input.fill('9 wrong');
+    const message = this.#person.page.locator('.quick-input-message', { hasText: 'starts with a letter' });
+    await message.waitFor();
+    await input.press('Escape');
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#person.choose(this.#person.row(`${name}, `), 'Remove Node...');
+    await this.#person.confirm(`Remove ${name}?`, 'Remove');
+    await this.#person.row(`${name}, `).waitFor({ state: 'detached', timeout: 60_000 });
+  }
+
+  async refuseProfile(): Promise<void> {
+    await this.#person.button('Create Node').waitFor();
+    await this.#askProfile();
+    const toast = this.#person.page.locator('.notification-toast');
+    await toast.filter({ hasText: 'There is no node yet: create one first.' }).waitFor();
+    if ((await toast.count()) !== 1) throw new Error('more than one notification');
+    await this.#person.dismiss(toast);
+  }
+
+  async stopLab(): Promise<void> {
+    await this.#person.palette('Bootyard: Stop Lab');
+    await this.#person.button('Start Lab').waitFor({ timeout: 60_000 });
+  }
+
+  /** With nodes that are on, it asks. */
+  async stopLabWith(running: number): Promise<void> {
+    await this.#person.palette('Bootyard: Stop Lab');
+    await this.#person.confirm(`${running} node`, 'Stop');
+    await this.#person.button('Start Lab').waitFor({ timeout: 60_000 });
+  }
+
+  async #askProfile(): Promise<void> {
+    await this.#person.palette(PROFILE);
+    await this.#person.pick('Bootyard: Node Shell');
+  }
+
+  async #noToast(): Promise<void> {
+    const toasts = await this.#person.page.locator('.notification-toast').allInnerTexts();
+    if (toasts.length > 0) throw new Error(`unexpected: ${toasts.join(' / ')}`);
+  }
+}

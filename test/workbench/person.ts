@@ -1,0 +1,143 @@
+import type { Locator, Page } from 'playwright-core';
+import type { Workbench } from './workbench.ts';
+
+/** Somebody who sits at a workbench: finds things as a person does, and works by mouse and keyboard. */
+export class Person {
+  readonly page: Page;
+  readonly #address: string;
+
+  constructor(workbench: Workbench) {
+    this.page = workbench.page;
+    this.#address = workbench.address();
+  }
+
+  /** Opens the workbench, with the Bootyard view on show. */
+  async arrive(): Promise<void> {
+    await this.page.goto(this.#address);
+    const icon = this.activity('Bootyard');
+    await icon.waitFor({ timeout: 90_000 });
+    await icon.click();
+    await this.button('Start Lab').waitFor();
+  }
+
+  activity(name: string): Locator {
+    return this.page.locator(`.activitybar .action-label[aria-label^="${name}"]`);
+  }
+
+  /** A button of a welcome view. */
+  button(name: string): Locator {
+    return this.page.locator('.welcome-view-content .monaco-button', { hasText: name }).first();
+  }
+
+  /** A row of the side bar by what a screen reader says, which begins with its name. */
+  row(spoken: string): Locator {
+    return this.page.locator(`.part.sidebar .monaco-list-row[aria-label^="${spoken}"]`);
+  }
+
+  /** A notification. */
+  toast(text: string): Locator {
+    return this.page.locator('.notification-toast', { hasText: text });
+  }
+
+  async dismiss(toast: Locator): Promise<void> {
+    await toast.hover();
+    await toast.locator('.codicon-notifications-clear').click();
+    await toast.waitFor({ state: 'detached' });
+  }
+
+  /** The line at the top in which the editor asks for something. */
+  async input(title: string): Promise<Locator> {
+    await this.page.locator('.quick-input-widget .quick-input-title', { hasText: title }).waitFor();
+    return this.page.locator('.quick-input-widget input[type="text"]').first();
+  }
+
+  /** Answers a question for a text. */
+  async answer(title: string, text: string): Promise<void> {
+    const input = await this.input(title);
+    await input.fill(text);
+    await input.press('Enter');
+  }
+
+  async pick(entry: string): Promise<void> {
+    await this.page.locator('.quick-input-widget .monaco-list-row', { hasText: entry }).first().click();
+  }
+
+  /** By the title bar: a terminal that has the focus takes keys for itself. */
+  async palette(command: string): Promise<void> {
+    await this.page.locator('.part.titlebar .command-center-center').first().click();
+    const input = this.page.locator('.quick-input-widget input[type="text"]').first();
+    await input.waitFor();
+    await input.fill(`>${command}`);
+    await this.pick(command);
+  }
+
+  /** An icon of a node's row. */
+  async inline(name: string, action: string): Promise<void> {
+    const row = this.row(`${name}, `);
+    await row.hover();
+    await row.locator(`.action-label[aria-label^="${action}"]`).click();
+  }
+
+  /** An entry of a row's menu. */
+  async choose(row: Locator, entry: string): Promise<void> {
+    await row.click({ button: 'right' });
+    const item = this.page.locator('.context-view .action-item', { hasText: entry });
+    await item.waitFor();
+    // A menu that has just opened does not take the end of a click for one.
+    await item.click({ delay: 300 });
+    await item.waitFor({ state: 'detached' });
+  }
+
+  async confirm(question: string, answer: string): Promise<void> {
+    const dialog = this.page.locator('.monaco-dialog-box');
+    await dialog.getByText(question).waitFor();
+    await dialog.getByRole('button', { name: answer }).click();
+    await dialog.waitFor({ state: 'detached' });
+  }
+
+  /** Takes hold of something; `release` lets it go. */
+  async grab(thing: Locator): Promise<void> {
+    const { x, y } = await middle(thing);
+    await this.page.mouse.move(x, y);
+    await this.page.mouse.down();
+    await this.page.mouse.move(x + 6, y + 3, { steps: 3 });
+  }
+
+  /** Moves over something; `below` is how far below its middle, in pixels. A drag is told to it by the last small move. */
+  async over(thing: Locator, below = 0): Promise<void> {
+    const { x, y } = await middle(thing);
+    await this.page.mouse.move(x, y + below, { steps: 5 });
+    await this.page.mouse.move(x + 2, y + below + 1);
+  }
+
+  async release(): Promise<void> {
+    await this.page.mouse.up();
+  }
+
+  async typeInTerminal(line: string, part = TERMINAL): Promise<void> {
+    await this.page.locator(`${part} .xterm`).click();
+    await this.page.keyboard.type(line);
+    await this.page.keyboard.press('Enter');
+  }
+
+  /** Waits for text in the terminal on show; its rows hold no-break spaces. */
+  async terminalShows(pattern: RegExp, part = TERMINAL): Promise<void> {
+    const shown = `${String(pattern)}.test((${terminalText})(${JSON.stringify(`${part} .xterm-rows`)}))`;
+    await this.page.waitForFunction(shown, undefined, { timeout: 60_000 });
+  }
+}
+
+/** The terminal on show in the editor area, and the one in the panel. */
+const TERMINAL = '.part.editor .terminal-wrapper.active';
+export const PANEL_TERMINAL = '.part.panel .terminal-wrapper.active';
+
+/** Runs in the page, which has a type library of its own, so it is text here. A prompt's space is lost at a row's end. */
+const terminalText = `(rows) =>
+  (document.querySelector(rows)?.innerText ?? '').replaceAll('\\u00a0', ' ').trimEnd() + ' '`;
+
+async function middle(thing: Locator): Promise<{ x: number; y: number }> {
+  await thing.waitFor();
+  const box = await thing.boundingBox();
+  if (!box) throw new Error(`${String(thing)} is not on the screen`);
+  return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+}
