@@ -17,9 +17,11 @@ import { messageOf } from './errors.ts';
 import { EventBus } from './events/bus.ts';
 import { ImageStore } from './images/store.ts';
 import { probeFiles } from './lab/acceleration.ts';
+import { daemonLog } from './lab/daemon-log.ts';
 import { ownHostPid } from './lab/host-process.ts';
 import { enterArgv } from './lab/launch.ts';
 import { LabNetwork, NETWORK } from './lab/network.ts';
+import { answerRouterSolicitations } from './lab/router.ts';
 import { NodeManager } from './nodes/manager.ts';
 import { DhcpServer } from './protocols/dhcp/server.ts';
 import { BootHttpServer } from './protocols/http/server.ts';
@@ -35,10 +37,7 @@ const version = ownVersion();
 /** Addresses of unknown clients; registered nodes count up from .2. */
 const DYNAMIC_RANGE = { first: '192.168.152.200', last: '192.168.152.250' };
 
-/** Standard error is the daemon's log: the keeper appends it to a file. */
-function log(line: string): void {
-  process.stderr.write(`${new Date().toISOString()} ${line}\n`);
-}
+const log = daemonLog(paths.daemonLog);
 
 /** Servers that hold connections of nodes; a node that is off must not keep any. */
 type NodeServer = { dropClient(address: string): void };
@@ -50,6 +49,7 @@ async function main(): Promise<void> {
   const images = new ImageStore(paths.images);
   const network = new LabNetwork(log);
   await network.setup();
+  await answerRouterSolicitations({ run: paths.run, log });
   const keys = await labKeys(paths.keys);
 
   const accelerator = new Accelerator({ images, ...probeFiles(paths) });
@@ -129,9 +129,10 @@ async function main(): Promise<void> {
   const streams = new StreamServer({
     address,
     publish,
+    log,
     nodeConfig: () => 'export walt_boot_mode=network-volatile\n',
   });
-  const rpc = new RpcServer({ address, publish });
+  const rpc = new RpcServer({ address, publish, log });
   nodeServers.push(http, nfs, streams, rpc, { dropClient: (client) => tftp.drop(client) });
 
   function status(): LabStatus {

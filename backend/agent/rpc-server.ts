@@ -10,31 +10,19 @@ export interface RpcServerOptions {
   address: string;
   port?: number;
   publish: Publish;
+  log: (line: string) => void;
 }
 
 /**
  * WalT's node RPC (TCP 12345): `REQ_API_SESSION`, `NSAPI`, then one call per line. Only `sync_clock` and
  * `report_lldp_neighbor` exist for nodes. `sync_clock` answers at the turn of a second, with that second.
  */
-export class RpcServer {
-  readonly #listener: TcpListener;
+export class RpcServer extends TcpListener {
   readonly #publish: Publish;
 
-  constructor(options: RpcServerOptions) {
-    this.#publish = options.publish;
-    this.#listener = new TcpListener(options.address, options.port ?? 12345, (socket, client) =>
-      this.#serve(socket, client),
-    );
-  }
-
-  start(): Promise<void> {
-    return this.#listener.listen();
-  }
-  close(): Promise<void> {
-    return this.#listener.close();
-  }
-  dropClient(client: string): void {
-    this.#listener.dropClient(client);
+  constructor({ address, port = 12345, publish, log }: RpcServerOptions) {
+    super({ address, port, log, serve: (socket, client) => this.#serve(socket, client) });
+    this.#publish = publish;
   }
 
   #serve(socket: Socket, client: string): void {

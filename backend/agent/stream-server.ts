@@ -11,6 +11,7 @@ export interface StreamServerOptions {
   address: string;
   port?: number;
   publish: Publish;
+  log: (line: string) => void;
   /** Shell text `export walt_…=…` for REQ_FETCH_NODE_CONFIG. */
   nodeConfig: (client: string) => string;
 }
@@ -19,27 +20,15 @@ export interface StreamServerOptions {
  * WalT's multi-purpose stream server (TCP 12347): the first line names the request, by number or by name. Nodes use it
  * to send logs, to say that they have booted, and to stay in touch from then on.
  */
-export class StreamServer {
-  readonly #listener: TcpListener;
+export class StreamServer extends TcpListener {
   readonly #options: StreamServerOptions;
   /** the connection that speaks for a node: a stale one that closes later changes nothing */
   readonly #authoritative = new Map<string, Socket>();
 
   constructor(options: StreamServerOptions) {
+    const { address, port = 12347, log } = options;
+    super({ address, port, log, serve: (socket, client) => this.#serve(socket, client) });
     this.#options = options;
-    this.#listener = new TcpListener(options.address, options.port ?? 12347, (socket, client) =>
-      this.#serve(socket, client),
-    );
-  }
-
-  start(): Promise<void> {
-    return this.#listener.listen();
-  }
-  close(): Promise<void> {
-    return this.#listener.close();
-  }
-  dropClient(client: string): void {
-    this.#listener.dropClient(client);
   }
 
   #serve(socket: Socket, client: string): void {

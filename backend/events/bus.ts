@@ -9,11 +9,13 @@ export type EventBody =
   | ({ kind: 'http' } & TransferEvent)
   | ({ kind: 'mount' } & MountEvent)
   | ({ kind: 'nfs' } & NfsEvent)
+  | ({ kind: 'nbd' } & NbdEvent)
   | ({ kind: 'agent' } & AgentEvent)
   | ({ kind: 'log' } & LogEvent)
   | ({ kind: 'console' } & ConsoleEvent)
   | ({ kind: 'qemu' } & QemuEvent)
   | ({ kind: 'node' } & NodeEvent)
+  | ({ kind: 'warning' } & WarningEvent)
   | ({ kind: 'image' } & ImageEvent);
 
 interface Subject {
@@ -57,6 +59,12 @@ export interface NfsEvent extends Subject {
   operations: number;
   bytesRead: number;
 }
+/** A connection that uses an export: `path` is its name, `bytes` its size (start) or what was read (end). */
+export interface NbdEvent extends TransferEvent {
+  bytesWritten: number;
+  /** bytes of the host's disk that the export's content takes */
+  storedBytes: number;
+}
 export interface AgentEvent extends Subject {
   /** booted: the node said so; lost: its connection ended; asked: an RPC of the node */
   phase: 'booted' | 'lost' | 'asked';
@@ -79,6 +87,10 @@ export interface QemuEvent extends Subject {
 export interface NodeEvent extends Subject {
   state: string;
   reason?: string;
+}
+export interface WarningEvent extends Subject {
+  /** one sentence; the boot goes on */
+  sentence: string;
 }
 export interface ImageEvent extends Subject {
   phase: 'added' | 'removed';

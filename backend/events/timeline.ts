@@ -117,6 +117,8 @@ export class BootTimeline {
         return;
       case 'console':
         return this.#console(event.line, event.mono);
+      case 'warning':
+        return this.#note(`warning: ${event.sentence}`);
       case 'agent':
         if (event.phase === 'booted') this.#booted(event.mono);
         return;

@@ -33,8 +33,14 @@ const groups: readonly Group[] = [
   {
     name: 'mkfs',
     level: 'warn',
-    programs: { mke2fs: 'ext4', 'mkfs.fat': 'fat' },
+    programs: { mke2fs: 'ext4', 'mkfs.fat': 'fat', sfdisk: 'partitions', 'qemu-img': 'images' },
     loss: 'nodes cannot have disks of their own',
+  },
+  {
+    name: 'router answers',
+    level: 'warn',
+    programs: { radvd: 'radvd' },
+    loss: 'nodes with firmware=pxe start half a minute later',
   },
   {
     name: 'image programs',

@@ -6,7 +6,19 @@ interface Distribution {
   packages: Record<Need, string>;
 }
 export type Need =
-  'qemu' | 'ipxe' | 'ext4' | 'fat' | 'ssh' | 'namespaces' | 'network' | 'filter' | 'mmdebstrap' | 'dpkg';
+  | 'qemu'
+  | 'ipxe'
+  | 'ext4'
+  | 'fat'
+  | 'images'
+  | 'partitions'
+  | 'ssh'
+  | 'namespaces'
+  | 'network'
+  | 'filter'
+  | 'radvd'
+  | 'mmdebstrap'
+  | 'dpkg';
 
 const debian: Distribution = {
   install: 'apt-get install -y',
@@ -15,10 +27,13 @@ const debian: Distribution = {
     ipxe: 'ipxe',
     ext4: 'e2fsprogs',
     fat: 'dosfstools',
+    images: 'qemu-utils',
+    partitions: 'fdisk',
     ssh: 'openssh-client',
     namespaces: 'util-linux',
     network: 'iproute2',
     filter: 'nftables',
+    radvd: 'radvd',
     mmdebstrap: 'mmdebstrap',
     dpkg: 'dpkg',
   },
@@ -27,6 +42,8 @@ const fedora: Distribution = {
   install: 'dnf install -y',
   packages: {
     ...debian.packages,
+    partitions: 'util-linux',
+    images: 'qemu-img',
     qemu: 'qemu-system-x86-core',
     ipxe: 'ipxe-bootimgs-x86',
     ssh: 'openssh-clients',
@@ -35,7 +52,13 @@ const fedora: Distribution = {
 };
 const arch: Distribution = {
   install: 'pacman -S --needed',
-  packages: { ...debian.packages, qemu: 'qemu-system-x86', ssh: 'openssh' },
+  packages: {
+    ...debian.packages,
+    partitions: 'util-linux',
+    images: 'qemu-img',
+    qemu: 'qemu-system-x86',
+    ssh: 'openssh',
+  },
 };
 
 /** The command that installs what is needed, for the distribution that /etc/os-release names; Debian's by default. */

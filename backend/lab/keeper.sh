@@ -25,13 +25,18 @@ put() {
   mv -f "$1.new" "$1"
 }
 
+# The daemon keeps its log below this size while it runs; one that dies before it can must not fill the disk either.
+bound_log() {
+  [ "$(wc -c <"$log")" -ge 16777216 ] || return 0
+  cp -f "$log" "$log.1" || say 'the log before this line is lost'
+  : >"$log"
+}
+
 # The host's /proc stays visible beside the lab's own: processes of the lab learn their host numbers from it.
 mkdir -p "$hostproc"
 mount --rbind /proc "$hostproc" || fail 'the host refuses a bind mount of /proc in a mount namespace'
 mount -t proc proc /proc || fail 'the host refuses a new /proc in a PID namespace'
 
-size=$(wc -c <"$log")
-[ "$size" -lt 16777216 ] || mv -f "$log" "$log.1"
 exec >>"$log" 2>&1 </dev/null
 
 stopping='' daemon='' failures=0
@@ -45,11 +50,13 @@ identify "$parent"
 put "$run/lab.json" "{\"boot\":\"$boot\",\"keeper\":{\"pid\":$keeper,\"start\":$keeper_start},\"unshare\":{\"pid\":$pid,\"start\":$start}}"
 
 start_daemon() {
+  bound_log
   began=$(date +%s)
   (
     identify self
     put "$run/daemon.json" "{\"pid\":$pid,\"start\":$start}"
-    exec "$BOOTYARD_NODE" "$BOOTYARD_DAEMON" 9>&-
+    # Objects of a packet die young: a small nursery holds a flood of them in 60 MB less.
+    exec "$BOOTYARD_NODE" --max-semi-space-size=8 "$BOOTYARD_DAEMON" 9>&-
   ) &
   daemon=$!
   [ -z "$stopping" ] || kill -TERM "$daemon" 2>/dev/null || :

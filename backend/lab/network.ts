@@ -49,7 +49,8 @@ export class LabNetwork {
   async setup(): Promise<void> {
     await this.#inTurn(async () => {
       const there = (await links()).some((link) => link.ifname === NETWORK.name);
-      disableIpv6('default');
+      disableIpv6();
+      limitSendBuffers();
       await batch([
         'link set lo up',
         ...(there ? [] : [`link add ${NETWORK.name} address ${NETWORK.mac} type bridge`]),
@@ -60,7 +61,6 @@ export class LabNetwork {
         // A lab has no default route, and DHCP answers to clients without an address go to 255.255.255.255.
         `route replace 255.255.255.255/32 dev ${NETWORK.name}`,
       ]);
-      disableIpv6(NETWORK.name);
       await this.#setupFilter();
     });
   }
@@ -150,10 +150,21 @@ async function batch(lines: string[]): Promise<void> {
   await runTool(['ip', '-batch', '-'], { input: `${lines.join('\n')}\n` });
 }
 
-/** The lab speaks IPv4: no router solicitations, no link-local addresses on bridge and taps. */
-function disableIpv6(scope: string): void {
-  const file = `/proc/sys/net/ipv6/conf/${scope}/disable_ipv6`;
+/**
+ * The lab speaks IPv4: no router solicitations and no link-local addresses on interfaces made from now on. router.ts gives
+ * the bridge such an address, which stays when a new daemon comes here.
+ */
+function disableIpv6(): void {
+  const file = '/proc/sys/net/ipv6/conf/default/disable_ipv6';
   if (existsSync(file)) writeFileSync(file, '1');
+}
+
+/**
+ * At most 512 KiB of a connection wait in this network namespace's kernel for a node to take them (least, first and most, as
+ * in tcp(7)). That is plenty on one host, stays in the processor's cache, and is all that a node that stops reading holds.
+ */
+export function limitSendBuffers(): void {
+  writeFileSync('/proc/sys/net/ipv4/tcp_wmem', '4096 65536 524288');
 }
 
 function checkTapName(name: string): void {

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { stripVTControlCharacters } from 'node:util';
 
 export interface ProbeBoot {
   qemu: string;
@@ -86,6 +87,5 @@ function lastWords(text: string): string {
 
 /** Firmware colours its text; a reason is plain. */
 function printable(line: string): string {
-  // eslint-disable-next-line no-control-regex
-  return line.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, '').replace(/[^\x20-\x7e]/g, '');
+  return stripVTControlCharacters(line).replace(/[^\x20-\x7e]/g, '');
 }

@@ -15,13 +15,22 @@ export interface ToolResult {
 export interface ToolOptions {
   input?: string;
   timeoutMs?: number;
+  cwd?: string;
+  /** kills the program */
+  signal?: AbortSignal;
 }
 
 /** Runs a program to its end; never rejects. After `timeoutMs` (10 s by default) it is killed. */
 export async function tryTool(argv: readonly string[], options: ToolOptions = {}): Promise<ToolResult> {
   return await new Promise((resolve) => {
     const [program = '', ...rest] = argv;
-    const child = spawn(program, rest, { env: toolEnvironment(), stdio: 'pipe' });
+    const child = spawn(program, rest, {
+      env: toolEnvironment(),
+      stdio: 'pipe',
+      cwd: options.cwd,
+      signal: options.signal,
+      killSignal: 'SIGKILL',
+    });
     const result: ToolResult = { status: null, stdout: '', stderr: '', timedOut: false };
     const timer = setTimeout(() => {
       result.timedOut = true;
@@ -39,7 +48,7 @@ export async function tryTool(argv: readonly string[], options: ToolOptions = {}
     });
     child.on('error', (error) => {
       result.error = error;
-      settle();
+      if (child.pid === undefined) settle();
     });
     child.on('close', (status) => {
       result.status = status;

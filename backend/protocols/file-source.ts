@@ -4,6 +4,10 @@ export interface FileSource {
   readonly size: number;
   /** Fills `target` from `position` on; returns the number of bytes written, less than asked only at the end. */
   read(target: Uint8Array, position: number): number;
+  /** False when `read` may have to wait for a disk, so that `readLater` is to be used; without it, `read` never has to. */
+  isWarm?(position: number, length: number): boolean;
+  /** `read` in the thread pool, which nobody else has to wait for; rejects where `read` throws. */
+  readLater?(target: Uint8Array, position: number): Promise<number>;
 }
 
 export function bufferSource(content: Uint8Array): FileSource {

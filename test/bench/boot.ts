@@ -8,14 +8,23 @@ import type { BenchRow } from './row.ts';
 
 const IMAGE = 'pc-x86-64-default';
 const ROUNDS = 3;
+const PEER = 'the same image from a local disk';
 /** Both sides count as booted when sshd listens. The local side watches for that and says so on its serial line. */
 const BOOTED = 'BENCH-BOOTED';
+const INIT = 'BENCH-INIT';
+/** The local side's stages, each with what begins the next on its serial line, and ours that do the same work. */
+const STAGES = [
+  { name: 'firmware and loading', until: 'Linux version', ours: ['firmware', 'dhcp', 'boot files'] },
+  { name: 'kernel and initrd', until: INIT, ours: ['kernel', 'root', 'walt-init'] },
+  { name: 'init', until: BOOTED, ours: ['init'] },
+];
 const LOCAL_INIT = `#!/bin/busybox sh
 busybox mount -t proc proc /proc
 (
   until busybox grep -q ':0016 .* 0A ' /proc/net/tcp /proc/net/tcp6; do busybox sleep 0.2; done
   echo ${BOOTED} >/dev/ttyS0
 ) &
+echo ${INIT}
 exec /sbin/init
 `;
 const LOCAL_PROGRAM = '/bin/bench-init';
@@ -31,7 +40,7 @@ export async function bench(): Promise<BenchRow[]> {
     await lab.bootyard('node', 'wait', '--timeout', '300', 'n1');
     await lab.bootyard('node', 'stop', 'n1');
     const ours: number[] = [];
-    const theirs: number[] = [];
+    const theirs: LocalBoot[] = [];
     const stages = new Map<string, number[]>();
     for (let round = 0; round < ROUNDS; round++) {
       theirs.push(await bootLocal(local));
@@ -39,13 +48,14 @@ export async function bench(): Promise<BenchRow[]> {
       await lab.bootyard('node', 'wait', '--timeout', '300', 'n1');
       const timeline = await lab.timeline('n1');
       ours.push(timeline.totalMs);
-      for (const { name, durationMs } of timeline.stages)
+      for (const { name, durationMs } of timeline.stages.filter((stage) => stage.name !== 'booted'))
         stages.set(name, [...(stages.get(name) ?? []), durationMs]);
       await lab.bootyard('node', 'stop', 'n1');
     }
     return [
-      row('netboot of Debian to booted', median(ours), 'the same image from a local disk', median(theirs)),
+      row('netboot of Debian to booted', median(ours), PEER, median(theirs.map(({ totalMs }) => totalMs))),
       ...[...stages].map(([name, times]) => stageRow(name, median(times), median(ours))),
+      ...STAGES.map((stage, i) => pairRow(stage.name, stages, stage.ours, theirs, i)),
     ];
   } finally {
     await lab.remove();
@@ -80,6 +90,19 @@ function stageRow(stage: string, ours: number, whole: number): BenchRow {
     target: null,
     met: null,
   };
+}
+/** Reported only: where the two sides differ. */
+function pairRow(
+  name: string,
+  stages: ReadonlyMap<string, number[]>,
+  parts: readonly string[],
+  theirs: readonly LocalBoot[],
+  index: number,
+): BenchRow {
+  const rounds = theirs.map((_, i) => parts.reduce((sum, part) => sum + (stages.get(part)?.[i] ?? 0), 0));
+  const [ours, peer] = [median(rounds), median(theirs.map(({ stagesMs }) => stagesMs[index] ?? 0))];
+  const ratio = peer / ours;
+  return { name: `… both: ${name}`, unit: 'ms', ours, peer, peerName: PEER, ratio, target: null, met: null };
 }
 function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
@@ -122,8 +145,14 @@ function withSystemTools(): NodeJS.ProcessEnv {
   return { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
 }
 
-/** ms from QEMU's start to the mark on the serial line. */
-function bootLocal({ disk, kernel, initrd }: LocalDisk): Promise<number> {
+interface LocalBoot {
+  /** ms from QEMU's start to the last mark on the serial line */
+  totalMs: number;
+  /** ms that each of `STAGES` took */
+  stagesMs: number[];
+}
+
+function bootLocal({ disk, kernel, initrd }: LocalDisk): Promise<LocalBoot> {
   const machine = [
     '-nodefaults',
     '-no-user-config',
@@ -151,20 +180,26 @@ function bootLocal({ disk, kernel, initrd }: LocalDisk): Promise<number> {
   });
   return new Promise((resolve, reject) => {
     let text = '';
+    const marks: number[] = [];
     const limit = setTimeout(
       () => end(new Error(`the local disk did not boot: ${text.slice(-500)}`)),
       300_000,
     );
-    const end = (result: number | Error): void => {
+    const end = (result: LocalBoot | Error): void => {
       clearTimeout(limit);
       qemu.removeAllListeners('exit');
-      qemu.once('exit', () => (typeof result === 'number' ? resolve(result) : reject(result)));
+      qemu.once('exit', () => (result instanceof Error ? reject(result) : resolve(result)));
       qemu.kill('SIGKILL');
     };
     qemu.once('exit', () => reject(new Error(`QEMU ended: ${text.slice(-500)}`)));
     qemu.stdout.on('data', (chunk) => {
       text += String(chunk);
-      if (text.includes(BOOTED)) end(performance.now() - started);
+      const now = performance.now() - started;
+      // The command line, which the kernel prints, does not hold the marks.
+      while (marks.length < STAGES.length && text.includes(STAGES[marks.length]?.until ?? ''))
+        marks.push(now);
+      if (marks.length < STAGES.length) return;
+      end({ totalMs: now, stagesMs: marks.map((mark, i) => mark - (marks[i - 1] ?? 0)) });
     });
   });
 }

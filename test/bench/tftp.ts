@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Link } from '../fixtures/dhcp/link.ts';
+import { until } from '../support/lab.ts';
 import { beforeOthers, onProcessor } from './quiet.ts';
 import type { BenchRow } from './row.ts';
 
@@ -141,12 +141,8 @@ async function end(server: ChildProcess): Promise<void> {
 }
 
 async function untilServed(port: number, site: Site): Promise<void> {
-  for (let attempt = 0; attempt < 40; attempt++) {
-    const served = await rate({ blockSize: 8192, window: 1 }, port, site).catch(() => undefined);
-    if (served) return;
-    await sleep(100);
-  }
-  throw new Error(`no TFTP server answers on port ${port}`);
+  const ask = (): Promise<number> => rate({ blockSize: 8192, window: 1 }, port, site).catch(() => 0);
+  await until(`a TFTP server on port ${port} answers`, ask, (served) => served > 0);
 }
 
 async function rate({ blockSize, window }: Transfer, port: number, site: Site): Promise<number> {

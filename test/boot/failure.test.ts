@@ -63,10 +63,16 @@ describe('an image that does not boot is a state with a reason', () => {
     expect(await lab.nodes()).toEqual([]);
   });
 
-  test('an image without an initrd gets one made from its modules', async () => {
-    await importVariant(lab, 'no-initrd', { remove: ['boot/pc-x86-64/initrd'] });
+  test('an image without an initrd gets one made from its modules; a bad image.spec is a warning', async () => {
+    await importVariant(lab, 'no-initrd', {
+      remove: ['boot/pc-x86-64/initrd'],
+      add: { 'etc/walt/image.spec': '{"templates": ["/etc/nothing"]}' },
+    });
     await lab.bootyard('node', 'create', 'n2', '--image', 'no-initrd');
     await lab.bootyard('node', 'wait', '--timeout', '120', 'n2');
     expect(await lab.inNode('n2', 'df / | tail -1')).toMatch(/^union/);
+    const warning = '/etc/walt/image.spec lists the template "/etc/nothing", which does not exist.';
+    expect((await lab.timeline('n2')).stages[0]?.detail).toContain(warning);
+    expect(lab.daemonLog()).toContain(warning);
   });
 });

@@ -41,7 +41,14 @@ export class Machine {
   #console = '';
   readonly #watchers = new Set<() => void>();
 
-  constructor(options: { kernel: string; initrd: string; arguments?: string; network?: string }) {
+  /** `devices`: more of QEMU's arguments */
+  constructor(options: {
+    kernel: string;
+    initrd: string;
+    arguments?: string;
+    network?: string;
+    devices?: string[];
+  }) {
     // Without a screen the firmware writes to the serial line.
     const machine = [
       '-nodefaults',
@@ -59,9 +66,8 @@ export class Machine {
     const network = options.network
       ? ['-netdev', `user,id=n0,${options.network}`, '-device', 'virtio-net-pci,netdev=n0']
       : [];
-    this.#process = spawn('qemu-system-x86_64', [...machine, ...accelerator, ...boot, ...network], {
-      stdio: 'pipe',
-    });
+    const argv = [...machine, ...accelerator, ...boot, ...network, ...(options.devices ?? [])];
+    this.#process = spawn('qemu-system-x86_64', argv, { stdio: 'pipe' });
     this.exited = once(this.#process, 'close');
     this.#process.stdout.on('data', (chunk: Buffer) => {
       this.#console += chunk.toString('latin1').replaceAll('\r', '');

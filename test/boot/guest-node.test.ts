@@ -81,6 +81,7 @@ async function serve(): Promise<{
     address: '127.0.0.1',
     port: ports.server,
     publish,
+    log: console.error,
     nodeConfig: () => '',
   });
   await server.start();

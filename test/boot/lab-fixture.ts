@@ -2,6 +2,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll } from 'vitest';
 
 const backend = join(import.meta.dirname, '../../backend');
 
@@ -52,6 +53,23 @@ export function plainUsersLab(): LabUser {
       execFileSync('userdel', [name]);
     },
   };
+}
+
+/** Root exercises both; without root the caller is a plain user already, and there is nobody to make another one. */
+export const labOwners: [string, () => LabUser][] = [['the caller', callersLab]];
+if (process.getuid?.() === 0) labOwners.push(['a plain user', plainUsersLab]);
+
+/** A lab for the tests of one `describe`. The function that it returns runs `prelude` and code inside, as the daemon would. */
+export function labForTests(make: () => LabUser, prelude: string): (code: string) => Promise<unknown> {
+  let user: LabUser;
+  beforeAll(async () => {
+    user = make();
+    await user.run('answer(await startLab(paths, options));');
+  });
+  afterAll(async () => {
+    await user.dispose();
+  });
+  return (code) => user.run(`answer(inLab(\`${prelude}${code}\`));`);
 }
 
 function makeUser(prefix: string, argvOf: (file: string) => string[], uid: number): LabUser {

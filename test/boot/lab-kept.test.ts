@@ -1,8 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { callersLab, plainUsersLab, type LabUser } from './lab-fixture.ts';
-
-const owners: [string, () => LabUser][] = [['the caller', callersLab]];
-if (process.getuid?.() === 0) owners.push(['a plain user', plainUsersLab]);
+import { describe, expect, test } from 'vitest';
+import { labForTests, labOwners } from './lab-fixture.ts';
 
 /** In scope of every program inside the lab. */
 const PRELUDE = `
@@ -15,17 +12,8 @@ const PRELUDE = `
   const print = (value) => console.log(JSON.stringify(value));
 `;
 
-describe.each(owners)('kept processes in the lab of %s', (_name, make) => {
-  let user: LabUser;
-  beforeAll(async () => {
-    user = make();
-    await user.run('answer(await startLab(paths, options));');
-  });
-  afterAll(async () => {
-    await user.dispose();
-  });
-  /** Runs code inside the lab, as the daemon would. */
-  const inLab = async (code: string) => await user.run(`answer(inLab(\`${PRELUDE}${code}\`));`);
+describe.each(labOwners)('kept processes in the lab of %s', (_name, make) => {
+  const inLab = labForTests(make, PRELUDE);
 
   test('belong to PID 1 and to a session of their own, and write into their log', async () => {
     const seen = await inLab(`

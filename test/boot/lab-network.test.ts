@@ -1,8 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { callersLab, plainUsersLab, type LabUser } from './lab-fixture.ts';
-
-const owners: [string, () => LabUser][] = [['the caller', callersLab]];
-if (process.getuid?.() === 0) owners.push(['a plain user', plainUsersLab]);
+import { describe, expect, test } from 'vitest';
+import { labForTests, labOwners } from './lab-fixture.ts';
 
 const PRELUDE = `
   import { LabNetwork, NETWORK } from '\${lab}/network.ts';
@@ -16,16 +13,8 @@ const PRELUDE = `
   const print = (value) => console.log(JSON.stringify(value));
 `;
 
-describe.each(owners)('network in the lab of %s', (_name, make) => {
-  let user: LabUser;
-  beforeAll(async () => {
-    user = make();
-    await user.run('answer(await startLab(paths, options));');
-  });
-  afterAll(async () => {
-    await user.dispose();
-  });
-  const inLab = async (code: string) => await user.run(`answer(inLab(\`${PRELUDE}${code}\`));`);
+describe.each(labOwners)('network in the lab of %s', (_name, make) => {
+  const inLab = labForTests(make, PRELUDE);
 
   test('is there after setup, and the same after another', async () => {
     const look = `

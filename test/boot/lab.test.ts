@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { callersLab, eventually, plainUsersLab, type LabUser } from './lab-fixture.ts';
+import { eventually, labOwners, type LabUser } from './lab-fixture.ts';
 
 const Running = z.object({
   state: z.literal('running').optional(),
@@ -11,11 +11,7 @@ const Running = z.object({
   started: z.boolean().optional(),
 });
 
-// Root exercises both ways; without root the caller is a plain user already, and there is nobody to make another one.
-const owners: [string, () => LabUser][] = [['the caller', callersLab]];
-if (process.getuid?.() === 0) owners.push(['a plain user', plainUsersLab]);
-
-describe.each(owners)('lab of %s', (name, make) => {
+describe.each(labOwners)('lab of %s', (name, make) => {
   let user: LabUser;
   beforeAll(() => {
     user = make();
@@ -146,6 +142,23 @@ describe.each(owners)('lab of %s', (name, make) => {
         'sleep 1000',
       );
     }
+  });
+
+  test('moves a large log aside when it starts a daemon again', async () => {
+    const lab = await start();
+    const daemon = lab.daemon ?? Running.parse(await state()).daemon;
+    const sizes = z.object({ kept: z.number(), log: z.number(), text: z.string() }).parse(
+      await user.run(`
+        fs.truncateSync(paths.daemonLog, 17 << 20);
+        process.kill(${daemon}, 'SIGKILL');
+        while (!labState(paths).daemon || labState(paths).daemon === ${daemon}) await delay(10);
+        answer({ kept: fs.statSync(paths.daemonLog + '.1').size, log: fs.statSync(paths.daemonLog).size,
+          text: fs.readFileSync(paths.daemonLog + '.1', 'utf8').slice(-100) });
+      `),
+    );
+    expect(sizes.kept).toBeGreaterThan(17 << 20);
+    expect(sizes.text).toContain('starting it again');
+    expect(sizes.log).toBeLessThan(1 << 20);
   });
 
   test('tells the last words of a daemon that cannot start, and leaves nothing', async () => {

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { enterArgv } from '../../backend/lab/launch.ts';
+import { NETWORK } from '../../backend/lab/network.ts';
 import { TestLab, until } from '../support/lab.ts';
 
 const lab = new TestLab();
@@ -35,6 +39,9 @@ describe('a node on the tiny image', () => {
       `${image?.id} network\n`,
     );
     expect(await lab.inNode('vnode1', 'echo changed > /etc/motd; cat /etc/motd')).toBe('changed\n');
+    expect(await lab.inNode('vnode1', 'cat /sys/class/bdi/0:*/read_ahead_kb')).toContain('512\n');
+    // The clock chip is on a free IRQ (for iPXE's sake), where the system finds it.
+    expect(await lab.inNode('vnode1', 'grep rtc0 /proc/interrupts')).toMatch(/^ *5:/);
   });
 
   test('has a timeline whose stages follow each other and add up', async () => {
@@ -86,11 +93,16 @@ describe('a node on the tiny image', () => {
 
   test("starts from the network card's PXE ROM as well", async () => {
     await lab.bootyard('node', 'config', 'vnode1', 'firmware=pxe');
+    const discovery = await watchRouterDiscovery();
     await lab.bootyard('node', 'boot', 'vnode1');
     await waitFor('vnode1');
     const { stages } = await lab.timeline('vnode1');
     expect(JSON.stringify(stages)).toContain('undionly.kpxe');
     expect(await lab.inNode('vnode1', 'cat /proc/cmdline')).toContain('init=/bin/walt-init');
+    // The ROM asks for routers, and the iPXE that it fetches asks again: both are answered, or each would ask six times.
+    const seen = await discovery.end();
+    expect(seen.join(' ')).toMatch(/^(solicitation ){1,5}advertisement (solicitation ){1,5}advertisement/);
+    expect(await lab.inNode('vnode1', 'ip -6 route show default; ip -6 address show scope global')).toBe('');
   });
 
   test('a second node of the same image, and both at once', async () => {
@@ -145,6 +157,32 @@ describe('a node on the tiny image', () => {
     expect(existsSync(lab.paths.daemonSocket)).toBe(false);
   });
 });
+
+/** Watches the messages of RFC 4861 on the lab's bridge, in their order. */
+async function watchRouterDiscovery(): Promise<{ end(): Promise<string[]> }> {
+  const names: Record<string, string> = { 133: 'solicitation', 134: 'advertisement' };
+  const filter = ['-f', 'icmp6 and (ip6[40] == 133 or ip6[40] == 134)', '-T', 'fields', '-e', 'icmpv6.type'];
+  const capture = inLab(['tshark', '-l', '-n', '-i', NETWORK.name, ...filter]);
+  let printed = '';
+  capture.stdout?.on('data', (chunk) => (printed += String(chunk)));
+  await new Promise<void>((resolve) => {
+    capture.stderr?.on('data', (chunk) => String(chunk).includes('Capturing') && resolve());
+  });
+  return {
+    async end() {
+      const ended = once(capture, 'close');
+      inLab(['sh', '-c', 'kill -INT $(pidof tshark dumpcap)']);
+      await ended;
+      const types = printed.split('\n').filter((line) => line !== '');
+      return types.map((type) => names[type] ?? type);
+    },
+  };
+}
+
+function inLab(command: string[]): ChildProcess {
+  const [program = '', ...args] = enterArgv(lab.paths, command);
+  return spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+}
 
 function commandLine(pid: string): string {
   try {

@@ -3,6 +3,7 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { writeTar } from '../../backend/images/tar-writer.ts';
 import { defaultImageTar } from '../support/default-image.ts';
 import { repository, TestLab } from '../support/lab.ts';
 
@@ -60,6 +61,18 @@ test('the root of the node is read-only at the server: nothing changes the image
   const { status } = await lab.run('node', 'run', 'n1', 'mount -o remount,rw /tmp/t; touch /tmp/t/odd/new');
   expect(status).not.toBe(0);
   expect(await lab.inNode('n1', 'ls /tmp/t/odd | grep -c new; true')).toBe('0\n');
+});
+
+test('extended attributes, which NFS cannot carry, are a warning of the import', async () => {
+  const ping = { path: 'etc/ping', type: 'file' as const, mode: 0o755, content: Buffer.from('x') };
+  const capability = Buffer.from('0100000200200000000000000000000000000000', 'hex');
+  const tar = join(folder, 'capable.tar');
+  writeTar(tar, [{ ...ping, xattrs: new Map([['security.capability', capability]]) }]);
+  const { status, stdout, stderr } = await lab.run('image', 'import', tar, 'capable');
+  expect([status, stdout]).toEqual([0, 'New image capable saved.\n']);
+  expect(stderr).toContain(
+    "WARNING: 1 entry has extended attributes ('security.capability' of '/etc/ping'), which nodes will not see: NFS version 3 cannot carry them.\n",
+  );
 });
 
 function byPath(list: string): Map<string, string> {

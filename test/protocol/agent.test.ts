@@ -1,6 +1,7 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { askNode } from '../../backend/agent/node-service.ts';
 import { RpcServer } from '../../backend/agent/rpc-server.ts';
 import { splitTimestamp, StreamServer } from '../../backend/agent/stream-server.ts';
@@ -10,6 +11,11 @@ const ADDRESS = '127.0.47.1';
 const cleanup: (() => Promise<unknown> | void)[] = [];
 afterEach(async () => {
   for (const end of cleanup.splice(0).reverse()) await end();
+});
+
+let logged: string[] = [];
+beforeEach(() => {
+  logged = [];
 });
 
 function recorder(): {
@@ -35,6 +41,7 @@ async function streams(): Promise<ReturnType<typeof recorder>> {
   const server = new StreamServer({
     address: ADDRESS,
     publish: record.publish,
+    log: (line) => logged.push(line),
     nodeConfig: (client) => `export walt_boot_mode=network-volatile # ${client}\n`,
   });
   await server.start();
@@ -153,10 +160,32 @@ describe('boot notification (12347)', () => {
   });
 });
 
+test('what goes wrong at a port while it serves is logged, and the port serves on', async () => {
+  const { next } = await streams();
+  const accepted: unknown[] = [];
+  const onSocket = (message: unknown): void => void accepted.push(message);
+  subscribe('net.server.socket', onSocket);
+  const first = await dial(12347);
+  first.write('REQ_NEW_INCOMING_LOGS\nx\nNO_TIMESTAMPS\none\n');
+  await next(1);
+  unsubscribe('net.server.socket', onSocket);
+  // Node's own handle of the server, which the kernel's refusal would be reported on.
+  const { socket } = accepted[0] as { socket: Socket & { server: Server } };
+  socket.server.emit('error', new Error('accept ENOBUFS'));
+  expect(logged).toEqual(['TCP port 12347: accept ENOBUFS']);
+  const second = await dial(12347);
+  second.write('REQ_NEW_INCOMING_LOGS\nx\nNO_TIMESTAMPS\ntwo\n');
+  await next(2);
+});
+
 describe('RPC (12345)', () => {
   test('sync_clock answers the second that has just begun', async () => {
     const record = recorder();
-    const server = new RpcServer({ address: ADDRESS, publish: record.publish });
+    const server = new RpcServer({
+      address: ADDRESS,
+      publish: record.publish,
+      log: (line) => logged.push(line),
+    });
     await server.start();
     cleanup.push(() => server.close());
     const socket = await dial(12345);

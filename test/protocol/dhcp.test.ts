@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile, type ChildProcess } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,17 +14,18 @@ import { encode } from '../../backend/protocols/dhcp/codec.ts';
 import { captured, clientMessage } from '../fixtures/dhcp/packets.ts';
 import { Link } from '../fixtures/dhcp/link.ts';
 import { randomNumbers } from '../fixtures/dhcp/random.ts';
+import { Capture } from '../support/capture.ts';
+import { until } from '../support/lab.ts';
 
 const run = promisify(execFile);
 const server = '192.168.152.1';
 const folder = mkdtempSync(join(tmpdir(), 'by-dhcp-'));
 const report = join(folder, 'report');
 const script = join(import.meta.dirname, '../fixtures/dhcp/client-script');
-const capture = join(folder, 'capture.pcap');
 
 let link: Link;
 let mac: string;
-let sniffer: ReturnType<typeof spawn>;
+let capture: Capture;
 let dhcp: DhcpServer;
 let events: EventBody[];
 let stored: Map<number, Lease>;
@@ -59,12 +60,8 @@ beforeAll(async () => {
   link = await Link.make(server, 24);
   mac = await link.mac();
   process.env.REPORT = report;
-  sniffer = spawn('tshark', ['-i', 'srv', '-f', 'udp', '-w', capture, '-q'], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let said = '';
-  for await (const chunk of sniffer.stderr ?? [])
-    if ((said += String(chunk)).includes('Capture started')) break;
+  const file = join(folder, 'capture.pcap');
+  capture = await Capture.start({ file, interface: 'srv', filter: 'udp', marker: '192.168.152.255' });
 });
 afterAll(async () => {
   await link.remove();
@@ -78,6 +75,9 @@ beforeEach(async () => {
   boundTo = [];
   rmSync(report, { force: true });
   await link.flush();
+  // A client that was killed is gone a moment later; the answer names one that stays.
+  const holders = () => link.inside('ss', ['-Hlunp', 'sport = :68']);
+  await until("port 68 at the client's end is free", holders, (text) => text === '');
   await serve();
 });
 afterEach(() => dhcp.close());
@@ -180,25 +180,27 @@ describe('busybox udhcpc', () => {
 
 test('ISC dhclient gets a lease, takes it up after a reboot, and is told NAK when the address has gone', async () => {
   const leases = join(folder, 'dhclient.leases');
-  const pid = join(folder, 'dhclient.pid');
-  const files = ['-e', `REPORT=${report}`, '-cf', '/dev/null', '-lf', leases, '-pf', pid, '-sf', script];
-  const stop = async (): Promise<void> => {
-    const id = Number(readFileSync(pid, 'utf8'));
-    process.kill(id, 'SIGKILL');
+  const options = ['-e', `REPORT=${report}`, '-cf', '/dev/null', '-lf', leases, '-pf', '/dev/null'];
+  // In the foreground: the number of a daemon is not in its file yet when its parent ends.
+  const start = (): ChildProcess => link.start('dhclient', ['-d', '-1', ...options, '-sf', script, 'eth']);
+  const stop = async (client: ChildProcess): Promise<void> => {
+    client.kill('SIGKILL');
+    await once(client, 'close');
     await link.flush();
   };
-  await link.inside('dhclient', ['-1', ...files, 'eth']);
-  expect(told('new_ip_address')).toBe('192.168.152.100');
+  const soon = { timeout: 10_000 };
+  let client = start();
+  await expect.poll(() => told('new_ip_address'), soon).toBe('192.168.152.100');
   expect(told('new_domain_search')).toBe('walt.');
-  await stop();
-  await link.inside('dhclient', ['-1', ...files, 'eth']);
-  expect(causes().at(-1)).toBe('REQUEST ACK: it asked for its former address');
-  await stop();
+  await stop(client);
+  client = start();
+  await expect.poll(() => causes().at(-1), soon).toBe('REQUEST ACK: it asked for its former address');
+  await stop(client);
   reservations.set(mac, { address: '192.168.152.20', hostname: 'registered' });
-  await link.inside('dhclient', ['-1', ...files, 'eth']);
+  client = start();
+  await expect.poll(() => told('new_ip_address'), soon).toBe('192.168.152.20');
   expect(causes()).toContain('REQUEST NAK: 192.168.152.100 is not its reserved address 192.168.152.20');
-  expect(told('new_ip_address')).toBe('192.168.152.20');
-  await stop();
+  await stop(client);
 });
 
 test("npm's dhcp client gets a lease", async () => {
@@ -299,12 +301,8 @@ test('a port that is taken is said in a sentence', async () => {
 });
 
 test('no packet of the server is malformed', async () => {
-  sniffer.kill('SIGINT');
-  await once(sniffer, 'close');
-  const count = async (filter: string): Promise<number> => {
-    const { stdout } = await run('tshark', ['-r', capture, '-Y', filter], { maxBuffer: 1 << 28 });
-    return stdout.split('\n').filter((line) => line !== '').length;
-  };
+  await capture.stop();
+  const count = (filter: string) => capture.count(filter);
   const ours = 'udp.srcport == 67';
   expect(await count(`${ours} && dhcp.option.dhcp == 5`)).toBeGreaterThan(1000);
   expect(await count(`${ours} && _ws.malformed`)).toBe(0);

@@ -11,6 +11,7 @@ import type { EventBody } from '../../backend/events/bus.ts';
 import { bufferSource, type FileSource } from '../../backend/protocols/file-source.ts';
 import type { BootHttpServerParts } from '../../backend/protocols/http/parts.ts';
 import { BootHttpServer } from '../../backend/protocols/http/server.ts';
+import { until } from '../support/lab.ts';
 
 const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), 'bootyard-http-'));
@@ -238,6 +239,120 @@ describe('failures', () => {
   });
 });
 
+describe('files that a disk may have to be waited for', () => {
+  const never = (): number => {
+    throw new Error('read at once');
+  };
+  /** Reads that end when the test says so. */
+  function held(content: Buffer): { file: FileSource; targets: Uint8Array[]; letGo: () => void } {
+    const targets: Uint8Array[] = [];
+    const opened = Promise.withResolvers<void>();
+    const readLater = async (target: Uint8Array, position: number): Promise<number> => {
+      targets.push(target);
+      await opened.promise;
+      return bufferSource(content).read(target, position);
+    };
+    const file = { size: content.length, read: never, isWarm: () => false, readLater };
+    return { file, targets, letGo: opened.resolve };
+  }
+
+  it('are read while others are served, whole and in parts', async () => {
+    const { file, targets, letGo } = held(big);
+    await serve({ resolve: (_client, path) => (path === '/cold' ? file : files.get(path)) });
+    const whole = curl(`${URL_BASE}/boot/cold`);
+    await until(
+      'a read',
+      () => targets.length,
+      (count) => count === 1,
+    );
+    expect((await run('curl', ['-s', `${URL_BASE}/boot/start.ipxe`])).stdout).toBe('#!ipxe\n');
+    letGo();
+    expect(digest((await whole).body)).toBe(digest(big));
+    const part = await curl('-r', '5-9', `${URL_BASE}/boot/cold`);
+    expect(part.body).toEqual(big.subarray(5, 10));
+  });
+
+  it('are read at once where they are in memory', async () => {
+    const warm: FileSource = {
+      ...bufferSource(Buffer.from('warm')),
+      isWarm: () => true,
+      readLater: () => Promise.reject(new Error('read later')),
+    };
+    await serve({ resolve: () => warm });
+    expect((await curl(`${URL_BASE}/boot/warm`)).body.toString()).toBe('warm');
+  });
+
+  it('break the connection when they cannot be read to their end', async () => {
+    const failing: FileSource = {
+      size: 2 * MIB,
+      read: never,
+      isWarm: () => false,
+      readLater: async (target, position) => {
+        if (position > MIB) throw new Error('input/output error');
+        return target.fill(1).length;
+      },
+    };
+    const { events } = await serve({ resolve: () => failing });
+    await expect(curl(`${URL_BASE}/boot/failing`)).rejects.toMatchObject({ code: 18 });
+    expect(events.at(-1)).toMatchObject({ phase: 'end', cause: 'the file could not be read to its end' });
+  });
+
+  it('keep the memory that they are read into, also when their client has gone', async () => {
+    const { file, targets, letGo } = held(big);
+    const { next } = await serve({ resolve: (_client, path) => (path === '/cold' ? file : files.get(path)) });
+    const gone = await open();
+    const [started, ended] = [next('start'), next('end')];
+    gone.write('GET /boot/cold HTTP/1.1\r\n\r\n');
+    await started;
+    gone.destroy();
+    expect(await ended).toMatchObject({ cause: 'the client closed the connection' });
+    const [lent] = targets;
+    lent?.fill(9);
+    expect(digest((await curl(`${URL_BASE}/boot/big`)).body)).toBe(digest(big));
+    expect(lent?.every((byte) => byte === 9)).toBe(true);
+    letGo();
+  });
+
+  it('take little memory for clients that do not read, however many', async () => {
+    const blocks = new Set<ArrayBufferLike>();
+    const later: FileSource = {
+      size: 2 ** 40,
+      read: never,
+      isWarm: () => false,
+      readLater: async (target) => {
+        blocks.add(target.buffer);
+        return target.length;
+      },
+    };
+    const { events } = await serve({ resolve: () => later });
+    for (let client = 2; client < 12; client++) {
+      for (let count = 0; count < 20; count++) {
+        const lazy = await open(`127.0.0.${client}`);
+        lazy.pause();
+        lazy.write('GET /boot/later HTTP/1.1\r\n\r\n');
+      }
+    }
+    await until(
+      'all transfers have begun',
+      () => events.filter((event) => 'phase' in event && event.phase === 'start').length,
+      (count) => count === 200,
+    );
+    await until('no more is read', countOfBlocks(blocks), (isSteady) => isSteady);
+    // One for each, and two more for the first of them.
+    expect(blocks.size).toBeLessThan(280);
+  });
+});
+
+/** True when no blocks were added since the last call. */
+function countOfBlocks(blocks: Set<ArrayBufferLike>): () => boolean {
+  let before = -1;
+  return () => {
+    const isSteady = blocks.size === before;
+    before = blocks.size;
+    return isSteady;
+  };
+}
+
 describe('clients that misbehave', () => {
   it('pipelining is answered in order', async () => {
     await serve();
@@ -283,11 +398,15 @@ describe('clients that misbehave', () => {
     expect(await ended).toMatchObject({ path: '/boot/counted', cause: 'the client closed the connection' });
   });
 
-  it('slow heads and idle connections are closed', async () => {
-    const { next } = await serve({ timeouts: { head: 200, request: 200, idle: 300 } });
+  it('slow heads are refused', async () => {
+    await serve({ timeouts: { head: 200, request: 200 } });
     const slow = await open();
     slow.write('GET /boot/start.ipxe HTTP/1.1\r\nX-Slow: ');
     expect(await readAll(slow)).toContain('408 Request Timeout');
+  });
+
+  it('idle connections are closed', async () => {
+    const { next } = await serve({ timeouts: { head: 200, request: 200, idle: 300 } });
     const idle = await open();
     expect(await readAll(idle)).toMatch(/^$|408/);
     const lazy = await open();

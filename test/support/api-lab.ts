@@ -40,6 +40,8 @@ export const basicHandlers: ServedHandlers = {
   'node.stop': unused,
   'node.wait': unused,
   'node.config': unused,
+  'node.disks': unused,
+  'node.removeDisk': unused,
   'node.rename': unused,
   'node.remove': unused,
   'node.timeline': unused,

@@ -95,11 +95,6 @@ export class TestLab {
   inNode(name: string, command: string): Promise<string> {
     return this.bootyard('node', 'run', name, command);
   }
-  async consoleText(name: string): Promise<string> {
-    const { mac } = await this.node(name);
-    return readFileSync(join(this.paths.nodes, mac, 'console.log'), 'latin1');
-  }
-
   async importDefault(name: 'pc-x86-64-tiny' | 'pc-x86-64-default'): Promise<void> {
     const { tar, labels } = await defaultImageTar(name);
     const flags = Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]);

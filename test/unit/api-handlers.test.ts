@@ -46,12 +46,17 @@ beforeEach(() => {
     remove: unused,
     timeline: unused,
     console: unused,
+    diskList: unused,
+    removeDisk: unused,
   };
   const parts: HandlerParts = {
     nodes,
     images: {
       list: () => ['used', 'free', 'spare'].map(image),
-      import: (params) => Promise.resolve(image(params.name)),
+      import: (params) => {
+        params.warn('No.');
+        return Promise.resolve(image(params.name));
+      },
       remove: (name) => void removed.push(name),
     },
     shellCommand: ({ node }) => ['ssh', node],
@@ -97,7 +102,11 @@ describe('image calls', () => {
 
   test('an import is told to who follows the images', async () => {
     const request = { path: '/x', name: 'new', labels: {}, force: false };
-    expect(await handlers['image.import'](request, context)).toMatchObject({ name: 'new', inUse: false });
+    expect(await handlers['image.import'](request, context)).toMatchObject({
+      name: 'new',
+      inUse: false,
+      warnings: ['No.'],
+    });
     expect(changes).toBe(1);
   });
 });

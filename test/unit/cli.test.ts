@@ -338,7 +338,7 @@ describe('with a daemon', () => {
     };
     expect(await bootyard(['node', 'remove', 'vnode1'])).toMatchObject({
       code: 1,
-      stderr: 'Node vnode1 is running.\n',
+      stderr: 'Node vnode1 is running. Use --force to go on.\n',
     });
     const no = terminal(['node', 'remove', 'vnode1']);
     await no.shows('(y/n)');

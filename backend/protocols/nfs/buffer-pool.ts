@@ -2,11 +2,11 @@ import { ReplyBuffer } from './xdr.ts';
 
 const KIB = 1024;
 /** Room for the replies to one chunk of small requests; for one piece of a long reply; for the longest reply. */
-const SIZES = [128 * KIB, (256 + 16) * KIB, (1024 + 16) * KIB] as const;
+const SIZES = [128 * KIB, (512 + 16) * KIB, (1024 + 16) * KIB] as const;
 export const SMALL_REPLIES = SIZES[0];
 export const LARGEST_REPLY = SIZES[2];
 
-/** Free buffers kept of each size; 11.5 MiB in all. */
+/** Free buffers kept of each size; 13.3 MiB in all. */
 const KEEP = 8;
 /** Bytes that may be in use before clients are held back to one buffer each. */
 const PLENTY = 32 * KIB * KIB;

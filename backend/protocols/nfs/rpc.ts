@@ -29,8 +29,8 @@ const NOBODY = 65534;
 /** Bytes of the longest reply that needs no `reserve`. */
 export const PLAIN_REPLY = 512;
 
-/** Most data bytes that are written at once. */
-export const PIECE = 256 * 1024;
+/** Most data bytes that are written at once: fewer pieces wake the client less often, more would leave the cache. */
+export const PIECE = 512 * 1024;
 
 /** The rest of a reply whose data must come from a disk first. */
 export interface DeferredReply {

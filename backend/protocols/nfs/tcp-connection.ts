@@ -8,7 +8,7 @@ import type { DeferredReply, RpcCall, RpcProgram, StreamedReply } from './rpc.ts
 import { SendQueue } from './send-queue.ts';
 
 /** Bytes of buffers that may wait for a client; nothing more is done for it while there are more. */
-const MOST_WAITING = 512 * 1024;
+const MOST_WAITING = 1024 * 1024;
 /** Bytes of buffers that may wait for a disk. */
 const MOST_DEFERRED = 4 * 1024 * 1024;
 const KEEPALIVE_MS = 15_000;
