@@ -25,6 +25,7 @@ const benches = [
   { name: 'tftp', inNamespace: true },
   { name: 'http', inNamespace: true },
   { name: 'nfs', inNamespace: true },
+  { name: 'nbd', inNamespace: true },
   { name: 'import', inNamespace: false },
   { name: 'boot', inNamespace: false },
   { name: 'memory', inNamespace: false },
@@ -34,6 +35,7 @@ function run(bench: (typeof benches)[number], output: string): Row[] {
   const wrapper = bench.inNamespace ? [join(root, 'scripts/in-namespace')] : [];
   const script = join(root, 'test/bench/run.ts');
   const [program, ...args] = [...wrapper, process.execPath, script, bench.name, output];
+  if (bench.inNamespace) args.push('lab');
   rmSync(output, { force: true });
   const { status } = spawnSync(program ?? '', args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
   if (status !== 0 || !existsSync(output)) {
