@@ -24,8 +24,10 @@ import { LabNetwork, NETWORK } from './lab/network.ts';
 import { answerRouterSolicitations } from './lab/router.ts';
 import { NodeManager } from './nodes/manager.ts';
 import { DhcpServer } from './protocols/dhcp/server.ts';
+import { DnsServer } from './protocols/dns/server.ts';
 import { BootHttpServer } from './protocols/http/server.ts';
 import { NfsServer } from './protocols/nfs/server.ts';
+import { NtpServer } from './protocols/ntp/server.ts';
 import { TftpServer } from './protocols/tftp/server.ts';
 import { openDatabase } from './state/database.ts';
 import { LeaseRows } from './state/lease-table.ts';
@@ -126,6 +128,13 @@ async function main(): Promise<void> {
     resolve: (client, path) => files.find(client, path),
   });
   const nfs = new NfsServer({ address, publish, exports: new RootExports(served) });
+  const dns = new DnsServer({
+    address,
+    addressOf: (name) => nodes.byName(name)?.ip,
+    nameOf: (ip) => nodes.byAddress(ip)?.name,
+    log,
+  });
+  const ntp = new NtpServer({ address });
   const streams = new StreamServer({
     address,
     publish,
@@ -133,7 +142,8 @@ async function main(): Promise<void> {
     nodeConfig: () => 'export walt_boot_mode=network-volatile\n',
   });
   const rpc = new RpcServer({ address, publish, log });
-  nodeServers.push(http, nfs, streams, rpc, { dropClient: (client) => tftp.drop(client) });
+  const servers = [dhcp, tftp, http, nfs, dns, ntp, streams, rpc];
+  nodeServers.push(http, nfs, dns, streams, rpc, { dropClient: (client) => tftp.drop(client) });
 
   function status(): LabStatus {
     const all = nodes.list();
@@ -178,7 +188,7 @@ async function main(): Promise<void> {
   // Nodes that run since before this daemon wait for their files: adopt them, then serve.
   await nodes.start();
   await images.collect();
-  for (const server of [dhcp, tftp, http, nfs, streams, rpc]) await server.start();
+  for (const server of servers) await server.start();
   await api.start();
   // On a new host this takes seconds; the first boot should not have to wait for it.
   void accelerator.get().then(changed, (error: unknown) => log(`acceleration: ${messageOf(error)}`));
@@ -187,7 +197,7 @@ async function main(): Promise<void> {
   const end = async (): Promise<void> => {
     await nodes.close();
     await api.close();
-    for (const server of [dhcp, tftp, http, nfs, streams, rpc]) await server.close();
+    for (const server of servers) await server.close();
     database.close();
     process.exit(0);
   };

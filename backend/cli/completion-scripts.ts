@@ -9,7 +9,7 @@ _bootyard() {
   while IFS= read -r line; do
     COMPREPLY+=("$line")
   done < <(bootyard __complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
-  [[ \${#COMPREPLY[@]} -ne 1 || \${COMPREPLY[0]} != *= ]] || compopt -o nospace
+  [[ \${#COMPREPLY[@]} -ne 1 || \${COMPREPLY[0]} != *[=:] ]] || compopt -o nospace
 }
 complete -o default -F _bootyard bootyard
 `,

@@ -73,6 +73,13 @@ async function valuesOf(argument: Argument, last: string): Promise<string[]> {
         last,
       );
     }
+    case 'source':
+    case 'destination':
+      // Before the colon; files complete where no node's name begins so.
+      return matching(
+        (await askLab(nodeNames)).map((name) => `${name}:`),
+        last,
+      );
     case 'image':
       return matching(await askLab(imageNames), last);
     case 'settings':

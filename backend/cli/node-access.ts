@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { followConsole } from './node-console.ts';
+import { copy } from './node-cp.ts';
 import { runInNodes, runShell } from './node-run.ts';
 import type { Session } from './session.ts';
 
-/** The verbs that reach into a node: shell, run, console. */
+/** The verbs that reach into a node: shell, run, cp, console. */
 export function addNodeAccessCommands(node: Command, session: Session): void {
   node
     .command('shell')
@@ -19,6 +20,14 @@ export function addNodeAccessCommands(node: Command, session: Session): void {
     .passThroughOptions()
     .action((set: string, command: string[], options: { term?: boolean }) =>
       session.withLab((lab) => runInNodes(lab, set, commandText(command), options.term ?? false)),
+    );
+  node
+    .command('cp')
+    .description('copy a file or a folder from this host into a node, or back')
+    .argument('<source>', 'a path on this host, or <node>:<path>; a name with a colon as ./name')
+    .argument('<destination>', 'the other one of these; a relative path in a node is below /root')
+    .action((source: string, destination: string) =>
+      session.withLab((lab) => copy(lab, source, destination)),
     );
   node
     .command('console')

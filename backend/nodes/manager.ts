@@ -210,6 +210,9 @@ export class NodeManager {
   byAddress(ip: string): PlannedNode | undefined {
     return planned(this.#registry.byAddress(ip));
   }
+  byName(name: string): PlannedNode | undefined {
+    return planned(this.#registry.byName(name));
+  }
   byMac(mac: string): PlannedNode | undefined {
     return planned(this.#registry.byMac(mac));
   }

@@ -69,6 +69,12 @@ export class NodeRegistry {
     return mac === undefined ? undefined : this.#nodes.get(mac);
   }
 
+  /** Whatever the case of its letters. */
+  byName(name: string): NodeRecord | undefined {
+    const wanted = name.toLowerCase();
+    return [...this.#nodes.values()].find((node) => node.name.toLowerCase() === wanted);
+  }
+
   /** Makes a node with a new hardware address and the lowest free IP address. Settings must have been checked. */
   add(node: { name: string; model: string; image: string; settings: NodeSettings }): NodeRecord {
     this.#checkFree(node.name);

@@ -65,6 +65,18 @@ describe('a node on the tiny image', () => {
     expect(await lab.bootyard('node', 'run', 'vnode1', '--', 'echo', 'two', 'words')).toBe('two words\n');
   });
 
+  test('finds the server and nodes by name, and names by address', async () => {
+    // With the server given, nslookup asks it; without, /etc/hosts could be the one that knows.
+    const lookup = (asked: string) => lab.inNode('vnode1', `nslookup ${asked} 192.168.152.1`);
+    expect(await lookup('server.walt')).toMatch(/server\.walt\s+Address[^:]*: 192\.168\.152\.1\b/);
+    expect(await lookup('vnode1.walt')).toMatch(/vnode1\.walt\s+Address[^:]*: 192\.168\.152\.2\b/);
+    expect(await lookup('192.168.152.2')).toContain('vnode1.walt');
+    expect(await lab.inNode('vnode1', 'cp /etc/hosts /tmp/hosts; : >/etc/hosts; ping -c 1 server')).toContain(
+      '192.168.152.1',
+    );
+    await lab.inNode('vnode1', 'cp /tmp/hosts /etc/hosts');
+  });
+
   test('a soft reboot discards changes and ends in *booted* again', async () => {
     const before = await lab.node('vnode1');
     await lab.bootyard('node', 'reboot', 'vnode1');

@@ -11,6 +11,7 @@ import { TftpServer } from '../../backend/protocols/tftp/server.ts';
 import { randomNumbers } from '../fixtures/dhcp/random.ts';
 import { LossyRelay } from '../fixtures/tftp/lossy-relay.ts';
 import { ack, fetchWindowed, RawClient, read } from '../fixtures/tftp/raw-client.ts';
+import { sendFromPortZero } from '../fixtures/port-zero.ts';
 import { Capture } from '../support/capture.ts';
 
 const run = promisify(execFile);
@@ -220,6 +221,19 @@ describe('the protocol', () => {
     client.send(ack(1), from.port);
     expect((await client.next()).packet.readUInt16BE(2)).toBe(2);
   });
+  test('packets from port 0, to which nobody can answer, are dropped', async () => {
+    const client = await RawClient.open();
+    client.send(read(kernel));
+    const { from } = await client.next();
+    for (const packet of [read(kernel), ack(1), read('/missing'), 'junk']) {
+      const bytes = typeof packet === 'string' ? Buffer.from(packet, 'latin1') : packet;
+      await sendFromPortZero(host, 69, bytes);
+      await sendFromPortZero(host, from.port, bytes);
+    }
+    client.close();
+    expect(sum(await curl(kernel))).toBe(sum(content(kernel)));
+  });
+
   test('firmware that stops after the OACK and asks again gets the file', async () => {
     client.send(read('one', 'tsize', '0'));
     const { from } = await client.next();

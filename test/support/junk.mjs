@@ -4,8 +4,8 @@ import { connect } from 'node:net';
 
 const [address, countText] = process.argv.slice(2);
 const each = Number(countText);
-const UDP = [67, 69, 111, 2049];
-const TCP = [80, 111, 2049, 12345, 12347];
+const UDP = [53, 67, 69, 111, 123, 2049];
+const TCP = [53, 80, 111, 2049, 12345, 12347];
 
 // A small generator with a seed: a run that fails can be repeated.
 let state = 0x9e3779b9;
@@ -26,6 +26,8 @@ const rpc = (program, version, procedure, args = Buffer.alloc(0)) => {
   [7, 0, 2, program, version, procedure, 0, 0, 0, 0].forEach((word, i) => call.writeUInt32BE(word, i * 4));
   return Buffer.concat([call, args]);
 };
+const query = Buffer.from('\0\x01\x01\0\0\x01\0\0\0\0\0\0\x02n1\x04walt\0\0\x01\0\x01', 'latin1');
+const ntp = Buffer.alloc(48, 0x23);
 const path = Buffer.concat([Buffer.from([0, 0, 0, 8]), Buffer.from('/var/lib')]);
 const calls = [
   rpc(100003, 3, 1, path),
@@ -42,7 +44,9 @@ const texts = {
 };
 const pick = (list) => list[random(list.length)];
 const seeds = (port) => {
+  if (port === 53) return query;
   if (port === 67) return dhcp;
+  if (port === 123) return ntp;
   if (port === 69) return rrq;
   if (texts[port]) return Buffer.from(pick(texts[port]));
   return pick(calls);
@@ -51,6 +55,7 @@ const seeds = (port) => {
 function packet(port, stream) {
   if (random(3) === 0) return Buffer.from(Array.from({ length: random(600) }, () => random(256)));
   let bytes = Buffer.from(seeds(port));
+  if (stream && port === 53) bytes = Buffer.concat([Buffer.from([0, bytes.length]), bytes]);
   if (stream && (port === 111 || port === 2049)) bytes = record(bytes);
   for (let i = random(6); i > 0; i--) bytes[random(bytes.length)] = random(256);
   return random(4) === 0 ? bytes.subarray(0, random(bytes.length)) : bytes;

@@ -121,6 +121,8 @@ export class TftpServer {
   }
 
   #receive(packet: Buffer, from: RemoteInfo): void {
+    // Nobody can answer to port 0, and the attempt throws.
+    if (from.port === 0) return;
     const message = decode(packet);
     switch (message?.op) {
       case 'read':

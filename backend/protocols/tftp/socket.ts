@@ -77,6 +77,8 @@ export class TransferSocket {
 }
 
 function answerStranger(socket: Socket, packet: Buffer, from: RemoteInfo): void {
+  // Nobody can answer to port 0, and the attempt throws.
+  if (from.port === 0) return;
   const message = decode(packet);
   // An ERROR is never answered: two servers would tell each other for ever.
   if (!message || message.op === 'error') return;
