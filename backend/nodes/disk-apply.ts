@@ -76,18 +76,17 @@ async function carryOut(
       if (step.file) await renameDisk(folder, step.file.name, name);
       return;
     case 'replace':
-      return replace(nodeFolder, step, signal);
+      return replace(folder, name, step, signal);
   }
 }
 
 /** The old disk goes aside first, and comes back when the new one cannot be made. */
 async function replace(
-  nodeFolder: string,
+  folder: string,
+  name: string,
   step: PlannedDisk,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const folder = disksFolder(nodeFolder);
-  const name = `disk_${step.disk}`;
   const old = `${name}.old-${new Date().toISOString().replace(/[-:.]/g, '')}`;
   await renameDisk(folder, name, old);
   try {

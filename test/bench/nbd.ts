@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { compared, compileC, inTurn, startServer, stopServer } from './compare.ts';
+import { latency, perSecond, throughput, type Operation } from './load.ts';
 import type { BenchRow } from './row.ts';
 
 const run = promisify(execFile);
@@ -19,24 +20,6 @@ interface Target {
   port: number;
   name: string;
 }
-/** What the load generator printed. */
-interface Load {
-  operationsPerSecond: number;
-  megabytesPerSecond: number;
-  medianMicroseconds: number;
-}
-interface Operation {
-  name: string;
-  operation: string;
-  depth: number;
-  unit: string;
-  figure: (load: Load) => number;
-  target: number | null;
-  less?: boolean;
-}
-const perSecond = { unit: 'op/s', figure: (load: Load) => load.operationsPerSecond };
-const throughput = { unit: 'MB/s', figure: (load: Load) => load.megabytesPerSecond };
-const latency = { unit: 'µs', figure: (load: Load) => load.medianMicroseconds, less: true };
 
 const operations: Operation[] = [
   { name: 'NBD WRITE 1 MiB, 8 outstanding', operation: 'write1m', depth: 8, ...throughput, target: null },

@@ -5,6 +5,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { compared, compileC, inTurn, startServer, stopServer } from './compare.ts';
+import { latency, perSecond, throughput, type Operation } from './load.ts';
 import type { BenchRow } from './row.ts';
 
 const run = promisify(execFile);
@@ -19,12 +20,6 @@ interface Target {
   nfsPort: number;
   mountPort: number;
   path: string;
-}
-/** What the load generator printed. */
-interface Load {
-  operationsPerSecond: number;
-  megabytesPerSecond: number;
-  medianMicroseconds: number;
 }
 
 /**
@@ -55,19 +50,6 @@ export async function bench(): Promise<BenchRow[]> {
     rmSync(folder, { recursive: true, force: true });
   }
 }
-
-interface Operation {
-  name: string;
-  operation: string;
-  depth: number;
-  unit: string;
-  figure: (load: Load) => number;
-  target: number | null;
-  less?: boolean;
-}
-const perSecond = { unit: 'op/s', figure: (load: Load) => load.operationsPerSecond };
-const throughput = { unit: 'MB/s', figure: (load: Load) => load.megabytesPerSecond };
-const latency = { unit: 'µs', figure: (load: Load) => load.medianMicroseconds, less: true };
 
 const operations: Operation[] = [
   { name: 'GETATTR, 16 outstanding', operation: 'getattr', depth: 16, ...perSecond, target: 10 },

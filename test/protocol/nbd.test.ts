@@ -13,6 +13,7 @@ import { NbdServer } from '../../backend/protocols/nbd/server.ts';
 import { SparseFile } from '../../backend/protocols/nbd/sparse-file.ts';
 import { SwapExports } from '../../backend/protocols/nbd/swap-exports.ts';
 import { until } from '../support/lab.ts';
+import { generator } from '../support/generator.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 * 1024;
@@ -669,16 +670,6 @@ describe('transmission', () => {
 
 describe('junk', () => {
   const INTERESTING = [0, 1, 2, 3, 4, 6, 7, 8, 255, 4096, 0x7fff_ffff, 0x8000_0000, 0xffff_fff0, 0xffff_ffff];
-  /** The same numbers in every run (mulberry32), so that a failure can be seen again. */
-  function generator(seed: number): (below: number) => number {
-    let state = seed;
-    return (below) => {
-      state = (state + 0x6d2b79f5) | 0;
-      let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-      mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-      return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-    };
-  }
   const option = (number: number, data: Buffer): Buffer =>
     Buffer.concat([Buffer.from('IHAVEOPT'), u32(number, data.length), data]);
   const named = Buffer.concat([u32(8), Buffer.from('swap-16G'), Buffer.from([0, 1, 0, 3])]);

@@ -3,6 +3,7 @@ import { createSocket } from 'node:dgram';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NfsServer } from '../../backend/protocols/nfs/server.ts';
+import { generator } from '../support/generator.ts';
 import { exportTo, handleOf, Inode, smallTree } from '../support/nfs-tree.ts';
 import { accepted, askUdp, mount, nfs, portmap, record, RpcTcpClient, xdr } from '../support/rpc-client.ts';
 
@@ -15,17 +16,6 @@ const server = new NfsServer({
 });
 beforeAll(() => server.start());
 afterAll(() => server.close());
-
-/** The same numbers in every run (mulberry32), so that a failure can be seen again. */
-function generator(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 /** One valid call of every procedure. */
 function samples(): Buffer[] {

@@ -6,22 +6,13 @@ import { Gate } from '../../backend/protocols/nbd/gate.ts';
 import { PageMap } from '../../backend/protocols/nbd/page-map.ts';
 import { PAGE, SparseFile } from '../../backend/protocols/nbd/sparse-file.ts';
 import { SwapExports } from '../../backend/protocols/nbd/swap-exports.ts';
+import { generator } from '../support/generator.ts';
 
 const MIB = 1024 * 1024;
 let folder = '';
 beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'by-nbd-'))));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The same numbers in every run. */
-function generator(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 async function bytesOf(file: SparseFile, position: number, length: number): Promise<Buffer> {
   const target = Buffer.alloc(length, 0xee);
   await file.read(target, position);

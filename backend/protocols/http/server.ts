@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { BootyardError, messageOf, systemCode } from '../../errors.ts';
 import { EventShares } from '../event-shares.ts';
+import { listenOn } from '../tcp-listen.ts';
 import { ClientConnections } from './connections.ts';
 import { Exchange, type TransferReport } from './exchange.ts';
 import type { BootHttpServerParts, HttpTimeouts } from './parts.ts';
@@ -42,13 +43,9 @@ export class BootHttpServer {
   /** @throws BootyardError `http.port` when the port cannot be had */
   async start(): Promise<void> {
     const { address, port = 80 } = this.#parts;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error) => reject(portError(address, port, error)));
-      this.#server.listen({ port, host: address, backlog: 511 }, resolve);
+    await listenOn(this.#server, address, port).catch((error: unknown) => {
+      throw portError(address, port, error);
     });
-    this.#server.removeAllListeners('error');
-    // Such as EMFILE at accept: the client will come again.
-    this.#server.on('error', () => {});
   }
 
   async close(): Promise<void> {

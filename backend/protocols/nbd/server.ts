@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { BootyardError, messageOf, systemCode } from '../../errors.ts';
 import type { NbdEvent, Publish } from '../../events/bus.ts';
 import { EventShares } from '../event-shares.ts';
+import { listenOn } from '../tcp-listen.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { NbdConnection } from './connection.ts';
 import type { NbdExports } from './export.ts';
@@ -36,13 +37,9 @@ export class NbdServer {
 
   /** @throws BootyardError `nbd.port` when the port cannot be had */
   async listen(address: string, port = 10809): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error) => reject(portError(address, port, error)));
-      this.#server.listen({ port, host: address, backlog: 511 }, resolve);
+    await listenOn(this.#server, address, port).catch((error: unknown) => {
+      throw portError(address, port, error);
     });
-    this.#server.removeAllListeners('error');
-    // Such as EMFILE at accept: the client will come again.
-    this.#server.on('error', () => {});
   }
 
   /** Ends all connections. When this ends, no store is in use any more. */

@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { listenOn } from '../tcp-listen.ts';
 
 const MOST_PER_CLIENT = 32;
 const MOST = 512;
@@ -24,15 +25,7 @@ export class TcpService {
 
   /** Rejects with the system's error when the port cannot be had. */
   async start(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ port: this.#port, host: this.#address, backlog: 511 }, () => {
-        this.#server.off('error', reject);
-        resolve();
-      });
-    });
-    // Such as EMFILE at accept: the client will come again.
-    this.#server.on('error', () => {});
+    await listenOn(this.#server, this.#address, this.#port);
   }
 
   /** Resets the connections of one client: it is told at once, or is not there to be told. */
