@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { Timeline } from '../events/timeline.ts';
 import { NodeInfo } from '../nodes/info.ts';
-import { DiskInfo } from '../nodes/node-disks.ts';
+import { DiskInfo } from '../nodes/disks/node-disks.ts';
 import { NodeSettings } from '../nodes/settings.ts';
 import { method } from './method.ts';
 
 export { NodeInfo, NodeState } from '../nodes/info.ts';
-export { DiskInfo } from '../nodes/node-disks.ts';
+export { DiskInfo } from '../nodes/disks/node-disks.ts';
 export { checkSettings, settingsHelp, NodeSettings, withDefaults } from '../nodes/settings.ts';
 export { Timeline } from '../events/timeline.ts';
 

@@ -4,7 +4,7 @@ import type { Timeline } from '../events/timeline.ts';
 import { BootRecords } from '../state/boot-records.ts';
 import type { ConsoleViewer } from './console.ts';
 import type { NodeInfo } from './info.ts';
-import type { DiskInfo } from './node-disks.ts';
+import type { DiskInfo } from './disks/node-disks.ts';
 import { resolveSet } from './names.ts';
 import type { NodeParts, PlannedNode, SupervisorParts } from './parts.ts';
 import { NodeRegistry, type NodeRecord } from './registry.ts';

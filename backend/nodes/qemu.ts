@@ -1,5 +1,5 @@
-import type { ReadyDisk } from './disk-apply.ts';
-import { diskArguments } from './disk-arguments.ts';
+import type { ReadyDisk } from './disks/apply.ts';
+import { diskArguments } from './disks/arguments.ts';
 import { escapeOption } from './qemu-option.ts';
 import type { FullSettings } from './settings.ts';
 import { megabytes } from './settings.ts';

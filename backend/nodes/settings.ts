@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { BootyardError, messageOf } from '../errors.ts';
-import { DISK_TEMPLATES, parseDisks } from './disks-setting.ts';
+import { DISK_TEMPLATES, parseDisks } from './disks/setting.ts';
 
 /** Settings by WalT's names; absent means the default. `nodeDefaults` has the values. */
 export const NodeSettings = z.object({

@@ -5,12 +5,12 @@ import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { applyDisks, freeSpaceWarning } from '../../backend/nodes/disk-apply.ts';
-import { diskArguments } from '../../backend/nodes/disk-arguments.ts';
-import { forgetReplaced, listDisks, markAttached, removeDisk } from '../../backend/nodes/disk-files.ts';
-import type { DiskFile } from '../../backend/nodes/disk-files.ts';
-import { planDisks } from '../../backend/nodes/disk-plan.ts';
-import { parseDisks } from '../../backend/nodes/disks-setting.ts';
+import { applyDisks, freeSpaceWarning } from '../../backend/nodes/disks/apply.ts';
+import { diskArguments } from '../../backend/nodes/disks/arguments.ts';
+import { forgetReplaced, listDisks, markAttached, removeDisk } from '../../backend/nodes/disks/files.ts';
+import type { DiskFile } from '../../backend/nodes/disks/files.ts';
+import { planDisks } from '../../backend/nodes/disks/plan.ts';
+import { parseDisks } from '../../backend/nodes/disks/setting.ts';
 import { repository } from '../support/lab.ts';
 
 const OFFSET = 1 << 20;
@@ -564,11 +564,11 @@ beforeAll(() => {
   mkdirSync(program);
   copyFileSync(process.execPath, join(program, 'node'));
   const contents = ['apply', 'files', 'plan'].map(
-    (part) => `export * from './backend/nodes/disk-${part}.ts';`,
+    (part) => `export * from './backend/nodes/disks/${part}.ts';`,
   );
   buildSync({
     stdin: {
-      contents: [...contents, `export { parseDisks } from './backend/nodes/disks-setting.ts';`].join('\n'),
+      contents: [...contents, `export { parseDisks } from './backend/nodes/disks/setting.ts';`].join('\n'),
       resolveDir: repository,
     },
     bundle: true,

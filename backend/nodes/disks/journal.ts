@@ -1,9 +1,9 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncFolder, type DiskFile } from './disk-files.ts';
-import { START_BYTES, writeTable } from './disk-table.ts';
-import { diskTool } from './disk-tools.ts';
-import type { DiskTemplate } from './disks-setting.ts';
+import { syncFolder, type DiskFile } from './files.ts';
+import { START_BYTES, writeTable } from './table.ts';
+import { diskTool } from './tools.ts';
+import type { DiskTemplate } from './setting.ts';
 
 export interface JournalOptions {
   /** of the disks */

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { tryTool } from '../lab/tool.ts';
-import { diskPath, syncFolder, writeRecord } from './disk-files.ts';
-import { START, START_BYTES, writeTable } from './disk-table.ts';
-import { diskError, diskTool, type DiskToolOptions } from './disk-tools.ts';
-import { sizeText, type DiskSpec } from './disks-setting.ts';
+import { tryTool } from '../../lab/tool.ts';
+import { diskPath, syncFolder, writeRecord } from './files.ts';
+import { START, START_BYTES, writeTable } from './table.ts';
+import { diskError, diskTool, type DiskToolOptions } from './tools.ts';
+import { sizeText, type DiskSpec } from './setting.ts';
 
 /**
  * What the kernels of old images know, too: the defaults of a host's mke2fs.conf may be newer than the image's kernel.

@@ -1,7 +1,7 @@
-import { diskTitle } from './disk-make.ts';
-import type { DiskFile } from './disk-files.ts';
-import { labelFor } from './disk-table.ts';
-import { sizeText, type DiskSpec } from './disks-setting.ts';
+import { diskTitle } from './make.ts';
+import type { DiskFile } from './files.ts';
+import { labelFor } from './table.ts';
+import { sizeText, type DiskSpec } from './setting.ts';
 
 /**
  * What is to be done so that a node has the disk that its setting asks for.

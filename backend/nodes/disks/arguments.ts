@@ -1,5 +1,5 @@
-import type { ReadyDisk } from './disk-apply.ts';
-import { escapeOption } from './qemu-option.ts';
+import type { ReadyDisk } from './apply.ts';
+import { escapeOption } from '../qemu-option.ts';
 
 /**
  * QEMU's arguments for the disks of a node, none for none: all on one SCSI controller, in order of their targets, which is

@@ -1,10 +1,10 @@
 import { rm, truncate } from 'node:fs/promises';
-import { BootyardError } from '../errors.ts';
-import { exists, undoPath, writeRecord, type DiskFile, type DiskRecord } from './disk-files.ts';
-import { replayJournal } from './disk-journal.ts';
-import { isExt4, readExt4, START_BYTES, writeTable, type Ext4Size } from './disk-table.ts';
-import { diskError, diskTool } from './disk-tools.ts';
-import { sizeText } from './disks-setting.ts';
+import { BootyardError } from '../../errors.ts';
+import { exists, undoPath, writeRecord, type DiskFile, type DiskRecord } from './files.ts';
+import { replayJournal } from './journal.ts';
+import { isExt4, readExt4, START_BYTES, writeTable, type Ext4Size } from './table.ts';
+import { diskError, diskTool } from './tools.ts';
+import { sizeText } from './setting.ts';
 
 /** The last block group has at least this, or the file system ends before it: see `growExt4`. */
 const MIN_LAST_GROUP = 16 << 20;

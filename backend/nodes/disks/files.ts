@@ -1,9 +1,9 @@
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { BootyardError, systemCode } from '../errors.ts';
-import { hasOwnLayout, isExt4 } from './disk-table.ts';
-import { DISK_TEMPLATES, type DiskSpec, type DiskTemplate } from './disks-setting.ts';
+import { BootyardError, systemCode } from '../../errors.ts';
+import { hasOwnLayout, isExt4 } from './table.ts';
+import { DISK_TEMPLATES, type DiskSpec, type DiskTemplate } from './setting.ts';
 
 /** The sidecar of a disk's file. A file without a valid one is a disk of unknown template. */
 const DiskRecord = z.object({

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { z } from 'zod';
-import type { Machine } from './machine.ts';
-import type { QmpEvent } from './qmp.ts';
+import type { Machine } from '../machine.ts';
+import type { QmpEvent } from '../qmp.ts';
 
 const RETRY_MS = 3_000;
 const ASK_MS = 250;

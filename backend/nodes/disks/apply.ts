@@ -1,11 +1,11 @@
 import { rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { BootyardError, systemCode } from '../errors.ts';
-import { diskPath, disksFolder, listDisks, namesIn, renameDisk, type DiskFile } from './disk-files.ts';
-import { growDisk, takeBackGrowth, type KnownDisk } from './disk-grow.ts';
-import { makeDisk } from './disk-make.ts';
-import { planDisks, type PlannedDisk } from './disk-plan.ts';
-import type { DiskSpec } from './disks-setting.ts';
+import { BootyardError, systemCode } from '../../errors.ts';
+import { diskPath, disksFolder, listDisks, namesIn, renameDisk, type DiskFile } from './files.ts';
+import { growDisk, takeBackGrowth, type KnownDisk } from './grow.ts';
+import { makeDisk } from './make.ts';
+import { planDisks, type PlannedDisk } from './plan.ts';
+import type { DiskSpec } from './setting.ts';
 
 export interface DiskControl {
   /** ends the work; a disk that is not finished is then as before, or not there */

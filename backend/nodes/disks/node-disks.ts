@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { BootyardError } from '../errors.ts';
-import { applyDisks, freeSpaceWarning, type ReadyDisk } from './disk-apply.ts';
-import { forgetReplaced, listDisks, markAttached, removeDisk } from './disk-files.ts';
-import { planDisks } from './disk-plan.ts';
-import { DISK_TEMPLATES, parseDisks } from './disks-setting.ts';
-import type { NodeRecord } from './registry.ts';
-import { withDefaults } from './settings.ts';
+import { BootyardError } from '../../errors.ts';
+import { applyDisks, freeSpaceWarning, type ReadyDisk } from './apply.ts';
+import { forgetReplaced, listDisks, markAttached, removeDisk } from './files.ts';
+import { planDisks } from './plan.ts';
+import { DISK_TEMPLATES, parseDisks } from './setting.ts';
+import type { NodeRecord } from '../registry.ts';
+import { withDefaults } from '../settings.ts';
 
 /** A disk's file, for clients; `DiskFile` says what the states are. */
 export const DiskInfo = z.object({

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
-import { BootyardError, messageOf, systemCode } from '../errors.ts';
-import { installCommand, type Need } from '../lab/host-packages.ts';
-import { failureOf, tryTool, type ToolResult } from '../lab/tool.ts';
+import { BootyardError, messageOf, systemCode } from '../../errors.ts';
+import { installCommand, type Need } from '../../lab/host-packages.ts';
+import { failureOf, tryTool, type ToolResult } from '../../lab/tool.ts';
 
 const PACKAGES: Record<string, Need> = {
   sfdisk: 'partitions',

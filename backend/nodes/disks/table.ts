@@ -1,9 +1,9 @@
 import { open } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { z } from 'zod';
-import { tryTool } from '../lab/tool.ts';
-import { diskTool } from './disk-tools.ts';
-import type { DiskTemplate } from './disks-setting.ts';
+import { tryTool } from '../../lab/tool.ts';
+import { diskTool } from './tools.ts';
+import type { DiskTemplate } from './setting.ts';
 
 const SECTOR = 512;
 /** Where the only partition of a disk starts, in sectors and in bytes. */
