@@ -66,6 +66,7 @@ describe('with QEMU itself', () => {
         ['-qmp', `unix:${path},server=on,wait=off`],
       ].flat(),
     );
+    const exited = once(qemu, 'exit');
     const client = await connecting;
     expect(await client.execute('query-status')).toMatchObject({ status: 'prelaunch', running: false });
     await expect(client.execute('no-such-thing')).rejects.toThrow(/no-such-thing has not been found/);
@@ -75,7 +76,7 @@ describe('with QEMU itself', () => {
     await client.closed;
     expect(events.map((event) => event.event)).toEqual(expect.arrayContaining(['RESUME', 'SHUTDOWN']));
     await expect(client.execute('query-status')).rejects.toThrow(/connection to QEMU is closed/);
-    await once(qemu, 'exit');
+    await exited;
   });
 });
 
