@@ -18,6 +18,7 @@ describe('kill -9 of the daemon while three nodes run and one reads files', () =
     const sums =
       'for i in 1 2 3 4 5 6; do echo 3 > /proc/sys/vm/drop_caches; find /bin /sbin /lib /usr /boot -xdev -type f -exec md5sum {} + ; [ $i = 1 ] && echo begun >&2; done | sort | uniq -c | sort -k3';
     const reading = lab.spawn('node', 'run', 'n1', sums);
+    const ended = once(reading, 'close');
     let read = '';
     reading.stdout?.on('data', (chunk) => (read += String(chunk)));
     let said = '';
@@ -44,7 +45,7 @@ describe('kill -9 of the daemon while three nodes run and one reads files', () =
     expect(Date.now() - killed).toBeLessThan(3_000 + 1_000);
     expect(JSON.parse(after.stdout)).toMatchObject({ state: 'running', nodes: { total: 3 } });
 
-    const [code] = await once(reading, 'close');
+    const [code] = await ended;
     expect(code).toBe(0);
     const counts = new Set(
       read

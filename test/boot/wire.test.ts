@@ -39,6 +39,7 @@ async function packets(file: string, filter: string): Promise<string[]> {
 test('tshark finds no malformed frame in all packets of a boot', async () => {
   const file = join(folder, 'boot.pcap');
   const capture = inLab(['tshark', '-q', '-i', 'walt-net', '-w', file, '-F', 'pcap']);
+  const captured = once(capture, 'close');
   await new Promise<void>((resolve) => {
     capture.stderr?.on('data', (chunk) => String(chunk).includes('Capturing') && resolve());
   });
@@ -46,7 +47,7 @@ test('tshark finds no malformed frame in all packets of a boot', async () => {
   await lab.bootyard('node', 'wait', '--timeout', '120', 'n1');
   const keeper = inLab(['sh', '-c', 'kill -INT $(pidof tshark dumpcap)']);
   await once(keeper, 'close');
-  await once(capture, 'close');
+  await captured;
 
   for (const protocol of ['dhcp', 'tftp', 'http', 'nfs', 'mount', 'portmap']) {
     expect([protocol, await packets(file, protocol)]).not.toEqual([protocol, []]);
@@ -61,10 +62,11 @@ test('junk on each of twelve ports does no harm while a node boots, and memory s
   const script = join(folder, 'junk.mjs');
   copyFileSync(join(repository, 'test/support/junk.mjs'), script);
   const junk = inLab([process.execPath, script, '192.168.152.1', String(perPort)]);
+  const ended = once(junk, 'close');
   let said = '';
   junk.stdout?.on('data', (chunk) => (said += String(chunk)));
   junk.stderr?.on('data', (chunk) => (said += String(chunk)));
-  const [code] = await once(junk, 'close');
+  const [code] = await ended;
   expect([code, said]).toEqual([0, expect.stringContaining(`sent ${perPort * 12}`)]);
   await lab.bootyard('node', 'wait', '--timeout', '200', 'n2');
   const after = (await lab.status()).daemon;

@@ -65,6 +65,7 @@ describe('logs (12347)', () => {
   test('lines reach the bus in order, with the time of their arrival', async () => {
     const { events, next } = await streams();
     const socket = await dial(12347);
+    const closed = once(socket, 'close');
     socket.write('REQ_NEW_INCOMING_LOGS\nwalt-init\nNO_TIMESTAMPS\nStarting');
     socket.write(' up.\nsecond\nCLOSE\n');
     await next(2);
@@ -72,7 +73,7 @@ describe('logs (12347)', () => {
       { kind: 'log', client: '127.0.0.1', stream: 'walt-init', line: 'Starting up.' },
       { kind: 'log', stream: 'walt-init', line: 'second' },
     ]);
-    await once(socket, 'close');
+    await closed;
     expect(events).toHaveLength(2);
   });
 
