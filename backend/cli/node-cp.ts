@@ -1,189 +1,34 @@
-import { randomBytes } from 'node:crypto';
-import { z } from 'zod';
-import { BootyardError } from '../errors.ts';
-import {
-  checkForm,
-  insideOf,
-  locationOf,
-  refusal,
-  targetOf,
-  type Location,
-  type PathType,
-  type Target,
-} from './node-cp-paths.ts';
-import * as scripts from './node-cp-scripts.ts';
-import { pipe, run, type Ended } from './node-cp-stream.ts';
-import { problemOf, sayWarnings, UNREACHABLE } from './node-cp-words.ts';
+import { copyFiles } from '../api/copy/copy.ts';
+import { locationOf, type Location } from '../api/copy/paths.ts';
 import { waitOrProceed } from './node-power.ts';
 import type { LabSession } from './session.ts';
 import { formatSize } from './table.ts';
 import { UsageError } from './usage.ts';
 
-const PROGRESS_MS = 200;
-
-/** Where scripts run: on this host or in the node. */
-interface Side {
-  isNode: boolean;
-  argvOf(script: string): Promise<string[]>;
-}
-/** What a side has at a path. */
-interface Look {
-  hasGnuTar: boolean;
-  types: PathType[];
-}
-
-/**
- * Copies a file or a folder from this host into a node or back, as cp(1) with modes, times and symbolic links. Everything
- * is received in a folder beside the destination first: what breaks off, or is refused, leaves nothing behind.
- */
+/** `node cp`: one of the two words names a path in a node. */
 export async function copy(lab: LabSession, fromWord: string, toWord: string): Promise<void> {
+  if (fromWord === '' || toWord === '') throw new UsageError('A path of `node cp` is empty.');
   const from = locationOf(fromWord, process.cwd());
   const to = locationOf(toWord, process.cwd());
   const node = checkForm(from, to);
   const [, ...others] = await lab.call('node.list', { nodes: [node] });
   if (others.length > 0) throw new UsageError('`node cp` copies from or to one node.');
   await waitOrProceed(lab, [node]);
-  const host: Side = { isNode: false, argvOf: async (script) => await Promise.resolve(['sh', '-c', script]) };
-  const inNode: Side = {
-    isNode: true,
-    argvOf: async (command) => (await lab.call('node.shellCommand', { node, command, tty: false })).argv,
-  };
   // A plain kill and a terminal that goes away tidy up as ctrl-C does.
   for (const signal of ['SIGTERM', 'SIGHUP']) process.once(signal, () => process.kill(process.pid, 'SIGINT'));
-  const [sender, receiver] = from.node === undefined ? [host, inNode] : [inNode, host];
+  const { client, session, signal } = lab;
+  const onBytes = (bytes: number, rate: number): void =>
+    session.progress.show({ message: `Copying: ${formatSize(bytes)}, ${formatSize(rate)}/s` });
   try {
-    await new Copy(lab, from, to, sender, receiver).run();
+    await copyFiles(from, to, { client, signal, onBytes, warn: (sentence) => session.say(sentence) });
   } finally {
-    lab.session.progress.clear();
+    session.progress.clear();
   }
 }
 
-class Copy {
-  readonly #lab: LabSession;
-  readonly #from: Location;
-  readonly #to: Location;
-  readonly #sender: Side;
-  readonly #receiver: Side;
-
-  constructor(lab: LabSession, from: Location, to: Location, sender: Side, receiver: Side) {
-    this.#lab = lab;
-    this.#from = from;
-    this.#to = to;
-    this.#sender = sender;
-    this.#receiver = receiver;
-  }
-
-  async run(): Promise<void> {
-    const from = this.#from;
-    const inside = insideOf(this.#to, from.name);
-    const [source, destination] = await Promise.all([
-      this.#look(this.#sender, scripts.lookAtSource(from), 1),
-      this.#look(this.#receiver, scripts.lookAtDestination(this.#to, inside), 3),
-    ]);
-    const [type = 'missing'] = source.types;
-    const [itself = 'missing', parent = 'missing', within = 'missing'] = destination.types;
-    const target = targetOf(from, type, this.#to, { itself, parent, inside: within });
-    // Only GNU tar leaves holes and reads about them.
-    const sparse = source.hasGnuTar && destination.hasGnuTar;
-    await this.#prepared(target, async (work) => {
-      const isFolder = type === 'folder';
-      const send = (onlyFolders: boolean) => scripts.send(from, isFolder, { sparse, onlyFolders });
-      await this.#transfer(send(false), work, { again: false });
-      if (isFolder && !destination.hasGnuTar) await this.#transfer(send(true), work, { again: true });
-      await this.#finish(work, target, isFolder);
-    });
-  }
-
-  async #look(side: Side, script: string, count: number): Promise<Look> {
-    const end = await run(await side.argvOf(script), this.#lab.signal);
-    this.#check(end, side, 'look at');
-    const [tar, ...types] = end.stdout.trimEnd().split('\n');
-    const known = z.array(z.enum(scripts.TYPES)).length(count).safeParse(types);
-    if (!known.success) throw new BootyardError('node.cp', 'The node gave an answer that makes no sense.');
-    if (!side.isNode && tar !== 'gnu') {
-      throw new BootyardError('node.cp', 'Copying needs GNU tar on this host: install it as `tar`.');
-    }
-    return { hasGnuTar: tar === 'gnu', types: known.data };
-  }
-
-  /** Whatever happens to `use`, nothing of `work` is left at its end. */
-  async #prepared(target: Target, use: (work: string) => Promise<void>): Promise<void> {
-    const { workshop } = target;
-    const unique = randomBytes(6).toString('hex');
-    const work = `${workshop === '/' ? '' : workshop}/.bootyard-cp-${unique}`;
-    // Asked for now: after ctrl-C the lab is not asked any more.
-    const discard = await this.#receiver.argvOf(scripts.discard(work));
-    try {
-      await use(work);
-    } catch (error) {
-      // It may fail for the same reason, which is the one to tell.
-      await run(discard).catch(() => {});
-      throw error;
-    }
-  }
-
-  async #transfer(script: string, work: string, { again }: { again: boolean }): Promise<void> {
-    const { session, signal } = this.#lab;
-    const trusted = this.#receiver.isNode;
-    const sender = await this.#sender.argvOf(script);
-    const receiver = await this.#receiver.argvOf(scripts.receive(work, { trusted, again }));
-    const ends = await pipe(sender, receiver, { signal, onBytes: this.#showBytes() });
-    const check = {
-      sender: () => this.#check(ends.sender, this.#sender, 'read'),
-      receiver: () => this.#check(ends.receiver, this.#receiver, 'write'),
-    };
-    check[ends.first ?? 'sender']();
-    check.sender();
-    check.receiver();
-    sayWarnings(session, ends.sender, ends.receiver);
-  }
-
-  #showBytes(): (count: number) => void {
-    const begin = Date.now();
-    let bytes = 0;
-    let shown = begin;
-    return (count) => {
-      bytes += count;
-      const now = Date.now();
-      if (now - shown < PROGRESS_MS) return;
-      shown = now;
-      const rate = formatSize((bytes * 1000) / (now - begin));
-      this.#lab.session.progress.show({ message: `Copying: ${formatSize(bytes)}, ${rate}/s` });
-    };
-  }
-
-  async #finish(work: string, target: Target, isFolder: boolean): Promise<void> {
-    const { session, signal } = this.#lab;
-    const side = this.#receiver;
-    if (!side.isNode) {
-      const removed = await run(await side.argvOf(scripts.removeDevices(work)), signal);
-      this.#check(removed, side, 'write');
-      const count = removed.stdout.length;
-      if (count > 0) session.say(`Device files of the node are not made on this host: ${count} left out.`);
-    }
-    const { name } = this.#from;
-    const script = scripts.finish(work, target.path, { name: isFolder ? undefined : name });
-    const finish = await side.argvOf(script);
-    // Ctrl-C comes too late now: it would leave half of a merge.
-    const end = await run(finish);
-    if (end.code === scripts.UNEXPECTED) {
-      throw new BootyardError('node.cp', `The node sent something else than ${this.#from.text}.`);
-    }
-    if (end.code === scripts.IN_THE_WAY) throw inTheWay(end, this.#from);
-    this.#check(end, side, 'write');
-  }
-
-  #check(end: Ended, side: Side, doing: 'look at' | 'read' | 'write'): void {
-    const problem = problemOf(end, side.isNode);
-    if (problem === undefined) return;
-    if (problem === UNREACHABLE) throw new BootyardError('node.unreachable', UNREACHABLE);
-    const location = side === this.#sender ? this.#from : this.#to;
-    throw new BootyardError('node.cp', `Could not ${doing} ${location.text}: ${problem}`);
-  }
-}
-
-function inTheWay(end: Ended, from: Location): BootyardError {
-  const [what, ...path] = end.stdout.split('\n');
-  const why = what === 'file' || what === 'folder' ? what : 'special';
-  return refusal(why, path.join('\n'), from.text);
+/** Exactly one of the two is in a node. */
+function checkForm(from: Location, to: Location): string {
+  const node = from.node ?? to.node;
+  if (node !== undefined && (from.node === undefined || to.node === undefined)) return node;
+  throw new UsageError('One path of `node cp` is in a node, <node>:<path>, and the other one on this host.');
 }

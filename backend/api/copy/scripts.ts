@@ -1,5 +1,5 @@
 // The steps of a copy as scripts for a POSIX shell with busybox: they run alike on this host and, over ssh, in a node.
-import { parentOf, type Location, type PathType } from './node-cp-paths.ts';
+import { parentOf, type Location, type PathType } from './paths.ts';
 
 export const TYPES = ['folder', 'file', 'link', 'special', 'missing'] as const satisfies PathType[];
 

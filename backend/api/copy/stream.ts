@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
-import { BootyardError, messageOf } from '../errors.ts';
+import { BootyardError, messageOf } from '../../errors.ts';
 
 /** What is kept of what a program says: a node may say more. */
 const MAX_SAID = 64 * 1024;

@@ -1,11 +1,10 @@
-import { BootyardError } from '../errors.ts';
-import { UsageError } from './usage.ts';
+import { BootyardError } from '../../errors.ts';
 
 /** WalT's word for the image that a node is booted on. */
 const BOOTED_IMAGE = 'booted-image';
 const HOME_IN_NODE = '/root';
 
-/** A word of `node cp`, taken apart. */
+/** One end of a copy: a word of `node cp`, taken apart. */
 export interface Location {
   /** undefined: on this host */
   node: string | undefined;
@@ -38,19 +37,11 @@ export function locationOf(word: string, folder: string): Location {
   if (word === BOOTED_IMAGE || node === BOOTED_IMAGE) {
     throw new BootyardError('node.cp', `Copying to the ${BOOTED_IMAGE} is not possible yet.`);
   }
-  if (word === '') throw new UsageError('A path of `node cp` is empty.');
   const absolute = typed.startsWith('/') ? typed : `${isInNode ? HOME_IN_NODE : folder}/${typed}`;
   const path = absolute.replace(/\/+$/, '') || '/';
   const last = path.slice(path.lastIndexOf('/') + 1);
   const name = last === '' || last === '.' || last === '..' ? undefined : last;
   return { node, path, name, asFolder: name === undefined || absolute.endsWith('/'), text: word };
-}
-
-/** Exactly one of the two is in a node. */
-export function checkForm(from: Location, to: Location): string {
-  const node = from.node ?? to.node;
-  if (node !== undefined && (from.node === undefined || to.node === undefined)) return node;
-  throw new UsageError('One path of `node cp` is in a node, <node>:<path>, and the other one on this host.');
 }
 
 export function parentOf(path: string): string {

@@ -1,6 +1,4 @@
-import type { Ended } from './node-cp-stream.ts';
-import type { Session } from './session.ts';
-import { printable } from './table.ts';
+import type { Ended } from './stream.ts';
 
 export const UNREACHABLE = 'Could not reach this node. Try again later.';
 const SSH_FAILED = 255;
@@ -25,12 +23,12 @@ export function problemOf(end: Ended, overSsh: boolean): string | undefined {
   return `it ended with ${end.code === null ? 'a signal' : `exit code ${end.code}`}.`;
 }
 
-/** A line each for what was left out; not all when there are many. */
-export function sayWarnings(session: Session, ...ends: Ended[]): void {
+/** A sentence each for what was left out; not all when there are many. */
+export function warningsOf(...ends: Ended[]): string[] {
   const warnings = ends.flatMap(linesOf).filter((line) => LEFT_OUT.test(line));
-  for (const line of warnings.slice(0, MAX_WARNINGS)) session.say(`Warning: ${wordsOf(line)}`);
+  const told = warnings.slice(0, MAX_WARNINGS).map((line) => `Warning: ${wordsOf(line)}`);
   const more = warnings.length - MAX_WARNINGS;
-  if (more > 0) session.say(`Warning: and ${more} more.`);
+  return more > 0 ? [...told, `Warning: and ${more} more.`] : told;
 }
 
 function linesOf(end: Ended): string[] {
@@ -39,5 +37,8 @@ function linesOf(end: Ended): string[] {
 
 /** A node says what it likes. */
 function wordsOf(line: string): string {
-  return printable(line.replace(/^tar: (\.\/)?/, '')).slice(0, MAX_WORDS);
+  return line
+    .replace(/^tar: (\.\/)?/, '')
+    .replace(/\p{Cc}+/gu, ' ')
+    .slice(0, MAX_WORDS);
 }
