@@ -1,6 +1,7 @@
 import { BootyardError } from '../errors.ts';
 import type { Timeline } from '../events/timeline.ts';
 import type { NodeInfo } from '../nodes/info.ts';
+import { settingInfos, settingProblems } from '../nodes/setting-info.ts';
 import type { ByteStream, CallContext, CheckedParams, Result } from './contract.ts';
 import type { ImageInfo } from './image.ts';
 import type { LabStatus } from './lab.ts';
@@ -78,6 +79,8 @@ function nodeHandlers({ nodes, shellCommand }: HandlerParts): HandlersOf<'node'>
     'node.stop': (params) => nodes.stop(params.nodes),
     'node.wait': (params, { signal }) => nodes.wait(params.nodes, params.timeoutSeconds, signal),
     'node.config': (params) => nodes.config(params.nodes, params.settings, params.force),
+    'node.settings': () => settingInfos(),
+    'node.checkSettings': (params) => ({ problems: settingProblems(params.settings) }),
     'node.disks': (params) => nodes.diskList(params.node),
     'node.removeDisk': async (params) => {
       await nodes.removeDisk(params.node, params.disk, params.force);

@@ -2,11 +2,13 @@ import { z } from 'zod';
 import { Timeline } from '../events/timeline.ts';
 import { NodeInfo } from '../nodes/info.ts';
 import { DiskInfo } from '../nodes/disks/node-disks.ts';
+import { SettingInfo } from '../nodes/setting-info.ts';
 import { NodeSettings } from '../nodes/settings.ts';
 import { method } from './method.ts';
 
 export { NodeInfo, NodeState } from '../nodes/info.ts';
 export { DiskInfo } from '../nodes/disks/node-disks.ts';
+export { SettingInfo, settingInfos } from '../nodes/setting-info.ts';
 export { checkSettings, settingsHelp, NodeSettings, withDefaults } from '../nodes/settings.ts';
 export { Timeline } from '../events/timeline.ts';
 
@@ -33,6 +35,13 @@ export const nodeMethods = {
       force: z.boolean().default(false),
     }),
     z.object({ nodes: z.array(NodeInfo), message: z.string() }),
+  ),
+  /** What settings there are, for forms. */
+  'node.settings': method(z.object({}), z.array(SettingInfo)),
+  /** A sentence for each setting that `node.config` would refuse, by its name; changes nothing. */
+  'node.checkSettings': method(
+    z.object({ settings: z.record(z.string(), z.string()) }),
+    z.object({ problems: z.record(z.string(), z.string()) }),
   ),
   /** The files of a node's disks: those of its setting, and those that were left behind. */
   'node.disks': method(z.object({ node: z.string() }), z.array(DiskInfo)),

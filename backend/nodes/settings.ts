@@ -9,10 +9,14 @@ export const NodeSettings = z.object({
     .string()
     .regex(/^[1-9]\d*[MG]$/, 'a number and M or G, such as 512M')
     .refine((text) => megabytes(text) >= 128 && megabytes(text) <= 1024 * 1024, 'between 128M and 1024G')
+    .meta({ examples: ['512M', '1G', '4G'] })
     .optional()
     .describe('memory of the virtual machine, such as 512M or 2G'),
   'cpu.cores': wholeNumber(1, 64).optional().describe('number of virtual processors'),
   disks: grammar(parseDisks)
+    .meta({
+      examples: ['none', '32G[template=ext4]', '32G[template=hybrid-boot-v]', '10G,1T[template=ext4]'],
+    })
     .optional()
     .describe(`none, or sizes such as 32G[template=ext4],1T; templates: ${DISK_TEMPLATES.join(', ')}`),
   'boot.delay': z
@@ -105,11 +109,13 @@ export function checkSettings(given: Readonly<Record<string, unknown>>): NodeSet
   throw new BootyardError('node.setting', sentence, { setting: name });
 }
 
+export function needsReboot(name: string): boolean {
+  return NEXT_BOOT.has(name);
+}
+
 /** WalT's answer to a change of settings. */
 export function settingsMessage(names: readonly string[]): string {
-  return names.some((name) => NEXT_BOOT.has(name))
-    ? 'Done. Reboot node(s) to see new settings in effect.'
-    : 'Done.';
+  return names.some(needsReboot) ? 'Done. Reboot node(s) to see new settings in effect.' : 'Done.';
 }
 
 /** WalT's listing of one node's settings, sorted by name. */

@@ -40,6 +40,8 @@ export const basicHandlers: ServedHandlers = {
   'node.stop': unused,
   'node.wait': unused,
   'node.config': unused,
+  'node.settings': unused,
+  'node.checkSettings': unused,
   'node.disks': unused,
   'node.removeDisk': unused,
   'node.rename': unused,
