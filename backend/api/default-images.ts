@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { makeInitrd } from '../boot/initrd.ts';
 import { BootyardError } from '../errors.ts';
 import { buildDefault } from '../images/default/debian.ts';
+import type { ImageVariant } from '../images/default/recipe.ts';
 import { buildTiny } from '../images/default/tiny.ts';
+import { imageName } from '../images/names.ts';
 import type { ApiClient } from './client.ts';
 import type { Progress } from './contract.ts';
 import type { ImageInfo } from './image.ts';
@@ -14,6 +16,8 @@ type DefaultImage = keyof typeof builders;
 export interface BuildDefaultOptions {
   /** all default images when absent */
   names?: string[];
+  /** instead of them: the Debian image with more in it */
+  variant?: ImageVariant;
   /** build again what is there already */
   force?: boolean;
   signal?: AbortSignal;
@@ -32,20 +36,24 @@ export async function buildDefaultImages(
   options: BuildDefaultOptions,
 ): Promise<ImageInfo[]> {
   const { signal, onProgress } = options;
-  const names = (options.names ?? Object.keys(builders)).map(defaultImage);
+  const { variant } = options;
+  const recipes = variant
+    ? [{ name: imageName(variant.name), build: buildDefault }]
+    : (options.names ?? Object.keys(builders)).map((name) => ({ name, build: builders[defaultImage(name)] }));
   const there = new Set((await client.call('image.list', {})).map((image) => image.name));
-  for (const name of names.filter((name) => options.force || !there.has(name))) {
-    const built = await builders[name]({
+  for (const { name, build } of recipes.filter((recipe) => options.force || !there.has(recipe.name))) {
+    const built = await build({
       workFolder: cacheFolder(options.env ?? process.env),
       signal: signal ?? new AbortController().signal,
       progress: (step) => onProgress?.({ message: `${name}: ${step}` }),
       log: options.log ?? (() => undefined),
       makeInitrd,
+      ...(variant ? { variant } : {}),
     });
     const request = { path: built.tar, name, labels: built.labels, force: options.force ?? false };
     await client.call('image.import', request, { signal, onProgress });
   }
-  return client.call('image.list', { images: names });
+  return client.call('image.list', { images: recipes.map((recipe) => recipe.name) });
 }
 
 function defaultImage(name: string): DefaultImage {

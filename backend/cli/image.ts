@@ -1,11 +1,12 @@
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { buildDefaultImages } from '../api/default-images.ts';
+import { buildDefaultImages, type BuildDefaultOptions } from '../api/default-images.ts';
 import type { Params } from '../api/contract.ts';
 import type { ImageInfo } from '../api/image.ts';
 import type { LabSession, Session } from './session.ts';
 import { formatSize, formatTable } from './table.ts';
-import { collect, nameValuePairs } from './usage.ts';
+import { collect, nameValuePairs, UsageError } from './usage.ts';
 
 interface ShowOptions {
   json?: boolean;
@@ -45,10 +46,43 @@ export function addImageCommands(program: Command, session: Session): void {
     .command('build-default')
     .description('build the default images from Debian packages; those that are there stay')
     .argument('[name...]')
+    .option('--as <image>', 'build the Debian image under another name, with more in it')
+    .option('--packages <names>', 'with --as: Debian packages to add, such as docker.io,iptables')
+    .option('--files <folder>', 'with --as: files to put on top of the root file system, owned by root')
     .option('--force', 'build again what is there')
-    .action((names: string[], options: { force?: boolean }) =>
-      session.withLab((lab) => buildDefault(lab, names, options.force ?? false)),
-    );
+    .action((names: string[], options: BuildOptions) => {
+      const request = buildRequest(names, options);
+      return session.withLab((lab) => buildDefault(lab, request));
+    });
+}
+
+interface BuildOptions {
+  as?: string;
+  packages?: string;
+  files?: string;
+  force?: boolean;
+}
+
+/** Throws `UsageError` with a sentence when the options do not go together. */
+function buildRequest(names: string[], options: BuildOptions): BuildDefaultOptions {
+  const force = options.force ?? false;
+  const { as: name, files } = options;
+  if (name === undefined) {
+    if (options.packages !== undefined || files !== undefined) {
+      throw new UsageError('--packages and --files make another image: name it with --as.');
+    }
+    return names.length > 0 ? { names, force } : { force };
+  }
+  if (names.length > 0) throw new UsageError('--as names the one image to build: leave the other names out.');
+  const packages = options.packages?.split(',') ?? [];
+  const wrong = packages.find((word) => !/^[a-z0-9][a-z0-9+.-]*$/.test(word));
+  if (wrong !== undefined) throw new UsageError(`'${wrong}' is no name of a Debian package.`);
+  if (files === undefined) return { variant: { name, packages }, force };
+  const folder = resolve(files);
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new UsageError(`--files takes a folder, and ${files} is none.`);
+  }
+  return { variant: { name, packages, files: folder }, force };
 }
 
 async function importImage(lab: LabSession, request: Params<'image.import'>): Promise<void> {
@@ -81,12 +115,11 @@ function imageTable(images: ImageInfo[]): string {
   return formatTable(header, rows);
 }
 
-async function buildDefault(lab: LabSession, names: string[], force: boolean): Promise<void> {
+async function buildDefault(lab: LabSession, request: BuildDefaultOptions): Promise<void> {
   const { session } = lab;
   let last = '';
   const images = await buildDefaultImages(lab.client, {
-    ...(names.length > 0 ? { names } : {}),
-    force,
+    ...request,
     signal: lab.signal,
     onProgress: (progress) => {
       // Minutes of work: without a terminal each step is a line.

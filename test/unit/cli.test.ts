@@ -96,6 +96,10 @@ describe('without a lab', () => {
     ],
     [['node', 'create', 'vnode1', '--set', '=1G'], 'Please provide settings as'],
     [['image', 'import', 'x.tar', 'x', '--label', 'a'], 'Please provide labels as'],
+    [['image', 'build-default', '--packages', 'docker.io'], 'name it with --as'],
+    [['image', 'build-default', '--as', 'x', '--packages', 'a b'], "'a b' is no name of a Debian package"],
+    [['image', 'build-default', '--as', 'x', '--files', '/nowhere'], '--files takes a folder'],
+    [['image', 'build-default', 'pc-x86-64-tiny', '--as', 'x'], 'leave the other names out'],
     [['image', 'remove'], "missing required argument 'image'"],
     [['completion', 'fish'], 'bash and zsh'],
   ])('%j is a usage error', async (args, sentence) => {

@@ -123,6 +123,10 @@ describe('recipes', () => {
     expect(contentKey([join(folder, 'a')], ['v'])).not.toBe(key);
     put('a/file', 'two');
     expect(contentKey([join(folder, 'a')], ['w'])).not.toBe(key);
+    put('a/file', 'one');
+    expect(contentKey([join(folder, 'a')], ['w'])).toBe(key);
+    symlinkSync('nowhere', join(folder, 'a/link'));
+    expect(contentKey([join(folder, 'a')], ['w'])).not.toBe(key);
     expect(existsSync(join(recipeFolder('default'), 'customize.sh'))).toBe(true);
   });
 
@@ -151,11 +155,13 @@ describe('recipes', () => {
   });
 
   it('replace the tar of an older recipe', () => {
-    put('image-old.tar');
+    put('image-0123456789abcdef.tar');
+    put('image-docker-0123456789abcdef.tar');
     put('other-old.tar');
     put('made');
     keepTar(join(folder, 'made'), folder, 'image', join(folder, 'image-new.tar'));
-    expect(readdirSync(folder).toSorted()).toEqual(['image-new.tar', 'other-old.tar']);
+    const kept = ['image-docker-0123456789abcdef.tar', 'image-new.tar', 'other-old.tar'];
+    expect(readdirSync(folder).toSorted()).toEqual(kept);
     expect(statSync(join(folder, 'image-new.tar')).isFile()).toBe(true);
   });
 });

@@ -83,7 +83,7 @@ export class PrivateApt {
     await run('apt-get', [...this.#settings(), 'download', ...packages], { ...this.#options, cwd: folder });
   }
 
-  /** `name=version` of each package as it would be downloaded. */
+  /** `name=version` of each package as it would be downloaded. Throws `build.noPackage` for one that there is not. */
   async versions(packages: readonly string[]): Promise<string[]> {
     const quiet = { ...this.#options, log: () => undefined };
     const text = await run(
@@ -91,10 +91,13 @@ export class PrivateApt {
       [...this.#settings(), 'show', '--no-all-versions', ...packages],
       quiet,
     );
-    return text
-      .split(/\n\n+/)
-      .filter((stanza) => stanza.trim() !== '')
-      .map((stanza) => `${field(stanza, 'Package')}=${field(stanza, 'Version')}`);
+    const stanzas = text.split(/\n\n+/).filter((stanza) => stanza.trim() !== '');
+    const there = new Set(stanzas.map((stanza) => field(stanza, 'Package')));
+    const missing = packages.find((name) => !there.has(name));
+    if (missing !== undefined) {
+      throw new BootyardError('build.noPackage', `Debian (${RELEASE}) has no package '${missing}'.`);
+    }
+    return stanzas.map((stanza) => `${field(stanza, 'Package')}=${field(stanza, 'Version')}`);
   }
 
   /** The package that a metapackage stands for: the first that it depends on. */

@@ -43,6 +43,8 @@ const EXCLUDED = ['/usr/share/man/*', '/usr/share/doc/*', '/usr/share/locale/*',
  */
 export async function buildDefault(options: BuildOptions): Promise<BuiltImage> {
   const programs: RunOptions = { signal: options.signal, log: options.log };
+  const { name = NAME, files } = options.variant ?? {};
+  const packages = [...PACKAGES, ...(options.variant?.packages ?? [])];
   mkdirSync(options.workFolder, { recursive: true });
   const scratch = mkdtempSync(join(options.workFolder, 'default-'));
   try {
@@ -50,26 +52,29 @@ export async function buildDefault(options: BuildOptions): Promise<BuiltImage> {
     const sources = await debianSources(programs);
     const apt = new PrivateApt(join(scratch, 'apt'), programs);
     await apt.update(sources);
-    const folders = [recipeFolder('default'), recipeFolder('boot')];
-    const tar = join(
-      options.workFolder,
-      `${NAME}-${contentKey(folders, [RECIPE, ...EXCLUDED, ...(await apt.versions(PACKAGES))])}.tar`,
-    );
-    if (!existsSync(tar)) await buildTar(tar, scratch, sources, options);
-    return { name: NAME, tar, labels: imageLabels(NAME) };
+    const folders = [recipeFolder('default'), recipeFolder('boot'), ...(files ? [files] : [])];
+    const key = contentKey(folders, [RECIPE, ...EXCLUDED, ...(await apt.versions(packages))]);
+    const fileName = name.replaceAll(/[/:]/g, '_');
+    const tar = join(options.workFolder, `${fileName}-${key}.tar`);
+    if (!existsSync(tar)) {
+      await buildTar(scratch, { sources, packages, files }, options);
+      keepTar(join(scratch, 'image.tar'), options.workFolder, fileName, tar);
+    }
+    return { name, tar, labels: imageLabels(name) };
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
 }
 
-async function buildTar(
-  tar: string,
-  scratch: string,
-  sources: readonly string[],
-  options: BuildOptions,
-): Promise<void> {
+interface Ingredients {
+  sources: readonly string[];
+  packages: readonly string[];
+  files: string | undefined;
+}
+
+/** Makes `image.tar` in `scratch`. */
+async function buildTar(scratch: string, parts: Ingredients, options: BuildOptions): Promise<void> {
   const mode = buildMode();
-  const made = join(scratch, 'image.tar');
   const recipe = join(scratch, 'recipe.tar');
   const files = join(scratch, 'recipe');
   cpSync(join(recipeFolder('default'), 'root'), files, { recursive: true });
@@ -80,13 +85,17 @@ async function buildTar(
   );
   const programs: RunOptions = { signal: options.signal, log: options.log };
   await packRoot(files, recipe, programs);
+  const added = join(scratch, 'added.tar');
+  if (parts.files) await packRoot(parts.files, added, programs);
   // Not below the work folder: the ids that a plain user's build runs under may not enter a home folder.
   const temporary = mkdtempSync(join(tmpdir(), 'bootyard-build-'));
   chmodSync(temporary, 0o755);
   const steps = new StepWatcher(options.progress);
   try {
-    const args = await mmdebstrapArguments(mode, recipe, made, sources, programs);
-    await run('mmdebstrap', args, {
+    const hooks = imageHooks(recipe, parts.files ? added : undefined);
+    const settings = await mmdebstrapSettings(mode, parts.packages, programs);
+    const target = ['bookworm', join(scratch, 'image.tar'), ...parts.sources];
+    await run('mmdebstrap', [...settings, ...hooks, ...target], {
       signal: options.signal,
       log: (line) => {
         steps.watch(line);
@@ -94,7 +103,6 @@ async function buildTar(
       },
       env: { TMPDIR: temporary, SOURCE_DATE_EPOCH: String(SOURCE_DATE_EPOCH) },
     });
-    keepTar(made, options.workFolder, NAME, tar);
   } finally {
     await removeTemporary(temporary, mode, options);
   }
@@ -127,30 +135,31 @@ function buildMode(): Mode {
   return 'unshare';
 }
 
-async function mmdebstrapArguments(
+async function mmdebstrapSettings(
   mode: Mode,
-  recipe: string,
-  tar: string,
-  sources: readonly string[],
+  packages: readonly string[],
   programs: RunOptions,
 ): Promise<string[]> {
-  const customize = join(recipeFolder('default'), 'customize.sh');
   const downloads = await downloadSettings(programs);
   return [
     `--mode=${mode}`,
     '--variant=minbase',
     '--architectures=amd64',
     '--format=tar',
-    `--include=${PACKAGES.join(',')}`,
+    `--include=${packages.join(',')}`,
     ...EXCLUDED.map((path) => `--dpkgopt=path-exclude=${path}`),
     ...downloads.map((setting) => `--aptopt=${setting}`),
-    // The recipe's files are there before the packages that read them. Special hooks read files as the calling user.
+  ];
+}
+
+/** The recipe's files are there before the packages that read them. Special hooks read files as the calling user. */
+function imageHooks(recipe: string, added: string | undefined): string[] {
+  const customize = join(recipeFolder('default'), 'customize.sh');
+  return [
     `--essential-hook=tar-in ${quoted(recipe)} /`,
+    ...(added ? [`--customize-hook=tar-in ${quoted(added)} /`] : []),
     `--customize-hook=upload ${quoted(customize)} /customize.sh`,
     '--customize-hook=chroot "$1" sh /customize.sh && rm "$1/customize.sh"',
-    'bookworm',
-    tar,
-    ...sources,
   ];
 }
 

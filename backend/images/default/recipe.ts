@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto';
 import {
   chmodSync,
   cpSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -26,6 +28,16 @@ export interface BuildOptions {
   log: (line: string) => void;
   /** makes an initrd from the modules and busybox of a tree (`makeInitrd` of the boot layer) */
   makeInitrd: (tree: BuildTree, options: { kernel: string }) => Buffer;
+  /** an image of another name that has more than the default one */
+  variant?: ImageVariant;
+}
+/** What an image has beside what its recipe says. */
+export interface ImageVariant {
+  name: string;
+  /** names of Debian packages */
+  packages: readonly string[];
+  /** a folder whose files, owned by root, go on top of the root file system */
+  files?: string;
 }
 /** A root file system under construction; see `FolderTree`. */
 export interface BuildTree {
@@ -83,9 +95,11 @@ export function contentKey(folders: readonly string[], words: readonly string[])
 function hashFolder(hash: ReturnType<typeof createHash>, folder: string): void {
   for (const name of readdirSync(folder).sort()) {
     const path = join(folder, name);
-    hash.update(`${name}\0`);
-    if (statSync(path).isDirectory()) hashFolder(hash, path);
-    else hash.update(readFileSync(path));
+    const stat = lstatSync(path);
+    hash.update(`${name}\0${stat.mode}\0`);
+    if (stat.isDirectory()) hashFolder(hash, path);
+    else if (stat.isSymbolicLink()) hash.update(readlinkSync(path));
+    else if (stat.isFile()) hash.update(readFileSync(path));
   }
 }
 
@@ -108,7 +122,8 @@ export function keepTar(made: string, workFolder: string, name: string, kept: st
   renameSync(made, kept);
   for (const other of readdirSync(workFolder)) {
     const path = join(workFolder, other);
-    if (other.startsWith(`${name}-`) && other.endsWith('.tar') && path !== kept) rmSync(path);
+    const isOwn = other.startsWith(`${name}-`) && /^[0-9a-f]{16}\.tar$/.test(other.slice(name.length + 1));
+    if (isOwn && path !== kept) rmSync(path);
   }
 }
 
