@@ -37,6 +37,13 @@ module.exports = {
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     {
+      name: 'webviews-apart',
+      severity: 'error',
+      comment: 'a page shares with the extension the messages that they send each other, and nothing else',
+      from: { path: '^media/' },
+      to: { path: '^(backend|extension)/', pathNot: '/messages\\.ts$' },
+    },
+    {
       name: 'protocols-apart',
       severity: 'error',
       comment: 'a protocol knows its RFC, not its neighbours; the files beside the protocols are shared',

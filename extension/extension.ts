@@ -14,6 +14,7 @@ import { registerLifecycleCommands } from './nodes/lifecycle-commands.ts';
 import { registerLookCommands } from './nodes/look-commands.ts';
 import { NodeTerminals } from './nodes/node-terminals.ts';
 import { registerNodesView, type NodesView } from './nodes/nodes-view.ts';
+import { SettingsPanels } from './nodes/settings/settings-panels.ts';
 import { ErrorReporter } from './ui/errors.ts';
 import { withProgress } from './ui/progress.ts';
 import { TextDocuments } from './ui/text-documents.ts';
@@ -53,6 +54,7 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     registerLookCommands(parts),
     registerImageCommands(parts),
     new NodeTerminals(parts),
+    new SettingsPanels(parts, context.extensionUri),
     followTrouble(parts),
     followSettings(connection),
   );

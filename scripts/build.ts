@@ -31,5 +31,15 @@ await build({
   define: { 'import.meta.dirname': '__dirname' },
   logLevel: 'warning',
 });
+await build({
+  entryPoints: ['settings.ts', 'settings.css'].map((file) => join(root, 'media/settings', file)),
+  outdir: join(dist, 'webview'),
+  bundle: true,
+  minify: true,
+  platform: 'browser',
+  format: 'iife',
+  target: 'es2022',
+  logLevel: 'warning',
+});
 cpSync(join(root, 'backend/guest'), join(dist, 'guest'), { recursive: true });
 cpSync(join(root, 'backend/lab/keeper.sh'), join(dist, 'keeper.sh'), { force: true, errorOnExist: false });

@@ -35,7 +35,11 @@ export async function packageExtension({
   mkdirSync(staging, { recursive: true });
   const { version } = stageManifest(staging);
   stageTexts(staging);
-  cpSync(join(root, 'media'), join(staging, 'media'), { recursive: true });
+  cpSync(join(root, 'media'), join(staging, 'media'), {
+    recursive: true,
+    // Of webviews the bundles are staged, with the rest of dist/.
+    filter: (file) => !/\.(ts|css|json)$/.test(file) && !file.endsWith('media/settings'),
+  });
   cpSync(dist, join(staging, 'dist'), {
     recursive: true,
     filter: (file) => !file.endsWith('.map'),

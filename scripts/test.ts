@@ -32,11 +32,24 @@ function vitest(name: string, ...wrapper: string[]): Suite {
 
 const suites: Suite[] = [
   { name: 'types', command: ['tsc', '--noEmit'] },
+  { name: 'webview-types', command: ['tsc', '--noEmit', '-p', 'media'] },
   {
     name: 'lint',
-    command: ['oxlint', '--type-aware', '--deny-warnings', 'backend', 'extension', 'scripts', 'test'],
+    command: [
+      'oxlint',
+      '--type-aware',
+      '--deny-warnings',
+      'backend',
+      'extension',
+      'media',
+      'scripts',
+      'test',
+    ],
   },
-  { name: 'layers', command: ['depcruise', '--config', '.dependency-cruiser.cjs', 'backend', 'extension'] },
+  {
+    name: 'layers',
+    command: ['depcruise', '--config', '.dependency-cruiser.cjs', 'backend', 'extension', 'media'],
+  },
   { name: 'format', command: ['prettier', '--check', '--log-level', 'warn', '.'] },
   { name: 'build', command: ['node', 'scripts/build.ts'] },
   vitest('unit'),

@@ -1,13 +1,12 @@
 import * as vscode from 'vscode';
 import { z } from 'zod';
 import type { NodeInfo } from '../../backend/api/node.ts';
-import { BootyardError } from '../../backend/errors.ts';
 import type { Parts } from '../features.ts';
 import { pickImage } from '../images/image-targets.ts';
 import { registerCommands } from '../ui/commands.ts';
 import { inView } from '../ui/progress.ts';
 import { watchBoot } from './boot-watch.ts';
-import { freeNodeName, nameList, nodeNameProblem, parseSettings } from './node-names.ts';
+import { freeNodeName, nameList, nodeNameProblem } from './node-names.ts';
 import { isOn } from './node-row.ts';
 import { targetNode, targetNodes, validFor } from './node-targets.ts';
 
@@ -16,7 +15,7 @@ const VIEW = 'bootyard.nodes';
 const CreateOptions = z.object({ name: z.string().optional(), image: z.string().optional() });
 const RemoveOptions = z.object({ force: z.boolean() });
 
-/** What nodes there are and how they are set up: create, rename, settings, remove. */
+/** What nodes there are and how they are set up: create, rename, remove. */
 export function registerEditCommands(parts: Parts): vscode.Disposable {
   const { connection, errors, requireLab } = parts;
   const { model } = connection;
@@ -55,42 +54,6 @@ export function registerEditCommands(parts: Parts): vscode.Disposable {
     return name === node.name ? node : connection.call('node.rename', { node: node.name, name });
   }
 
-  async function configure(args: unknown[]): Promise<void> {
-    await requireLab();
-    const nodes = await targetNodes(model, args, {
-      title: 'Change the settings of which nodes?',
-      ...validFor.any,
-    });
-    const current = Object.entries(nodes[0]?.settings ?? {}).map(([name, value]) => `${name}=${value}`);
-    const text = await vscode.window.showInputBox({
-      title: `Settings of ${nameList(nodes)}`,
-      value: current.join(' '),
-      prompt: 'name=value pairs; they count from the next boot on',
-      validateInput: (value) =>
-        parseSettings(value)
-          ? undefined
-          : 'Write name=value pairs with spaces between them, such as ram=512M.',
-    });
-    const settings = text === undefined ? undefined : parseSettings(text);
-    if (!settings) throw new vscode.CancellationError();
-    const names = nodes.map((node) => node.name);
-    const { message } = await changeSettings(names, settings);
-    if (message) void vscode.window.showInformationMessage(message);
-  }
-
-  /** Asks before a disk that holds data is set aside. */
-  async function changeSettings(nodes: string[], settings: Record<string, string>) {
-    try {
-      return await connection.call('node.config', { nodes, settings });
-    } catch (error) {
-      if (!(error instanceof BootyardError) || error.code !== 'disk.loses') throw error;
-      const options = { modal: true, detail: error.message };
-      const answer = await vscode.window.showWarningMessage('Use an empty disk?', options, 'Use Empty Disk');
-      if (answer === undefined) throw new vscode.CancellationError();
-      return connection.call('node.config', { nodes, settings, force: true });
-    }
-  }
-
   async function remove(args: unknown[]): Promise<void> {
     await requireLab();
     const nodes = await targetNodes(model, args, { title: 'Remove which nodes?', ...validFor.any });
@@ -103,7 +66,6 @@ export function registerEditCommands(parts: Parts): vscode.Disposable {
   return registerCommands(errors, {
     'bootyard.node.create': (options) => create(options),
     'bootyard.node.rename': (...args) => rename(args),
-    'bootyard.node.config': (...args) => configure(args),
     'bootyard.node.remove': (...args) => remove(args),
   });
 }

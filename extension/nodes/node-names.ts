@@ -20,13 +20,3 @@ export function nodeNameProblem(name: string, taken: readonly string[]): string 
   }
   return taken.includes(name) ? `There is a node "${name}" already.` : undefined;
 }
-
-/** `name=value` pairs as the command line takes them, such as `ram=512M cpu.cores=2`; undefined when malformed. */
-export function parseSettings(text: string): Record<string, string> | undefined {
-  const pairs = text
-    .trim()
-    .split(/\s+/)
-    .map((pair) => /^([\w.-]+)=(\S+)$/.exec(pair));
-  if (pairs.some((pair) => pair === null)) return undefined;
-  return Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? '', pair?.[2] ?? '']));
-}

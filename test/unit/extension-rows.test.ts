@@ -8,7 +8,7 @@ import {
   imageRow,
   imageTooltip,
 } from '../../extension/images/image-row.ts';
-import { freeNodeName, nameList, nodeNameProblem, parseSettings } from '../../extension/nodes/node-names.ts';
+import { freeNodeName, nameList, nodeNameProblem } from '../../extension/nodes/node-names.ts';
 import { ago, contextValue, nodeRow, nodeTooltip, tooltipCommands } from '../../extension/nodes/node-row.ts';
 import { timelineText } from '../../extension/nodes/timeline-text.ts';
 import { escapeMarkdown } from '../../extension/ui/markdown.ts';
@@ -176,11 +176,6 @@ describe('names and settings', () => {
     expect(nameList(names.slice(0, 1))).toBe('a');
     expect(nameList(names.slice(0, 2))).toBe('a and b');
     expect(nameList(names)).toBe('3 nodes');
-  });
-
-  test('settings are pairs', () => {
-    expect(parseSettings(' ram=512M  cpu.cores=2 ')).toEqual({ ram: '512M', 'cpu.cores': '2' });
-    for (const text of ['', 'ram', 'ram=', 'ram = 512M']) expect(parseSettings(text)).toBeUndefined();
   });
 });
 

@@ -14,6 +14,7 @@ export class NodeJob {
 
   async openView(): Promise<void> {
     await this.#person.arrive();
+    await this.#person.button('Start Lab').waitFor();
     await this.#person.page.locator('.statusbar-item', { hasText: 'Bootyard' }).first().waitFor();
   }
 

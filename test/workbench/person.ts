@@ -1,4 +1,4 @@
-import type { Locator, Page } from 'playwright-core';
+import type { FrameLocator, Locator, Page } from 'playwright-core';
 import type { Workbench } from './workbench.ts';
 
 /** Somebody who sits at a workbench: finds things as a person does, and works by mouse and keyboard. */
@@ -17,7 +17,6 @@ export class Person {
     const icon = this.activity('Bootyard');
     await icon.waitFor({ timeout: 90_000 });
     await icon.click();
-    await this.button('Start Lab').waitFor();
   }
 
   activity(name: string): Locator {
@@ -86,6 +85,11 @@ export class Person {
     // A menu that has just opened does not take the end of a click for one.
     await item.click({ delay: 300 });
     await item.waitFor({ state: 'detached' });
+  }
+
+  /** The page in the editor tab that has the focus. */
+  webview(): FrameLocator {
+    return this.page.frameLocator('iframe.webview.ready').frameLocator('#active-frame');
   }
 
   async confirm(question: string, answer: string): Promise<void> {

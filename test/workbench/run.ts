@@ -1,7 +1,7 @@
 // The editor's tests in a real VS Code (code-server in headless Chromium), with the packaged extension installed and a
-// lab of their own: the mocha suite inside the extension host, the main job by mouse and keyboard, and the start of it
+// lab of their own: the mocha suite inside the extension host, two jobs by mouse and keyboard, and the start of one
 // as a user without rights, whom only root can make (about a minute: with BOOTYARD_TEST_ALL, or when it is named).
-//   test/workbench/run.ts [host] [main] [plain] [--pictures]     --pictures makes those in docs/ anew
+//   test/workbench/run.ts [host] [main] [work] [plain] [--pictures]     --pictures makes those in docs/ anew
 // BOOTYARD_TEST_VSIX names a .vsix to test instead of packaging dist/.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,6 +15,7 @@ import { runHostSuite } from './host.ts';
 import { runMainJob } from './main-job.ts';
 import { runPlainJob } from './plain-job.ts';
 import { printResult, writeSummary, type TestResult } from './results.ts';
+import { runWorkJob } from './work-job.ts';
 import { launchChromium, Workbench } from './workbench.ts';
 
 const cache = join(import.meta.dirname, '../../.cache');
@@ -28,7 +29,7 @@ async function inWorkbench<T>(
   browser: Browser,
   name: string,
   vsix: string,
-  run: (workbench: Workbench, resultsFile: string) => Promise<T>,
+  run: (workbench: Workbench, resultsFile: string, lab: TestLab) => Promise<T>,
 ): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'byw-'));
   const resultsFile = join(folder, 'results.json');
@@ -49,7 +50,7 @@ async function inWorkbench<T>(
       testDriver: name === 'host',
     });
     try {
-      return await run(workbench, resultsFile);
+      return await run(workbench, resultsFile, lab);
     } finally {
       await workbench.stop();
       if (workbench.strays.size > 0)
@@ -61,7 +62,7 @@ async function inWorkbench<T>(
   }
 }
 
-function wanted(part: 'host' | 'main'): boolean {
+function wanted(part: 'host' | 'main' | 'work'): boolean {
   return parts.length === 0 || parts.includes(part);
 }
 
@@ -86,6 +87,14 @@ async function runAll(): Promise<TestResult[]> {
       results.push(
         ...(await inWorkbench(browser, 'main', vsix, (workbench) =>
           runMainJob(workbench, logs, flags.includes('--pictures')),
+        )),
+      );
+    }
+    if (wanted('work')) {
+      console.log('\nwork with nodes, by mouse and keyboard');
+      results.push(
+        ...(await inWorkbench(browser, 'work', vsix, (workbench, _, lab) =>
+          runWorkJob(workbench, lab, logs, flags.includes('--pictures')),
         )),
       );
     }
