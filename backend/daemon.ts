@@ -1,4 +1,5 @@
 // The composition root: makes every part, hands each what it needs, and starts them. No rule of the product lives here.
+import { ForwardServer } from './agent/forward-server.ts';
 import { askNode } from './agent/node-service.ts';
 import { RpcServer } from './agent/rpc-server.ts';
 import { labKeys, sshArgv } from './agent/ssh.ts';
@@ -18,11 +19,14 @@ import { EventBus } from './events/bus.ts';
 import { ImageStore } from './images/store.ts';
 import { probeFiles } from './lab/acceleration.ts';
 import { daemonLog } from './lab/daemon-log.ts';
+import { ringHost } from './lab/doorbell.ts';
+import { hostListeners } from './lab/host-listeners.ts';
 import { ownHostPid } from './lab/host-process.ts';
 import { enterArgv } from './lab/launch.ts';
 import { LabNetwork, NETWORK } from './lab/network.ts';
 import { answerRouterSolicitations } from './lab/router.ts';
 import { NodeManager } from './nodes/manager.ts';
+import { PortBoard } from './nodes/port-board.ts';
 import { DhcpServer } from './protocols/dhcp/server.ts';
 import { DnsServer } from './protocols/dns/server.ts';
 import { BootHttpServer } from './protocols/http/server.ts';
@@ -83,6 +87,7 @@ async function main(): Promise<void> {
     agent: { reboot: (ip) => askNode(ip, 'REBOOT') },
     paths,
     acceleration: () => accelerator.get(),
+    hostListeners,
     log,
     onChange: (node) => {
       api.publishChange({ type: 'node', node });
@@ -142,8 +147,18 @@ async function main(): Promise<void> {
     nodeConfig: () => 'export walt_boot_mode=network-volatile\n',
   });
   const rpc = new RpcServer({ address, publish, log });
-  const servers = [dhcp, tftp, http, nfs, dns, ntp, streams, rpc];
-  nodeServers.push(http, nfs, dns, streams, rpc, { dropClient: (client) => tftp.drop(client) });
+  const forwards = new ForwardServer({
+    socketPath: paths.portsSocket,
+    addressOf: (node) => nodes.reachableAddress(node),
+    log,
+  });
+  const ports = new PortBoard({
+    exposed: () => nodes.exposedPorts(),
+    ring: () => ringHost(paths),
+    onChange: (all) => api.publishChange({ type: 'ports', ports: all }),
+  });
+  const servers = [dhcp, tftp, http, nfs, dns, ntp, streams, rpc, forwards];
+  nodeServers.push(http, nfs, dns, streams, rpc, forwards, { dropClient: (client) => tftp.drop(client) });
 
   function status(): LabStatus {
     const all = nodes.list();
@@ -158,6 +173,7 @@ async function main(): Promise<void> {
   }
   /** Image rows and the lab's line depend on nodes. */
   function changed(): void {
+    ports.changed();
     void imageInfos(parts)
       .then((all) => {
         api.publishChange({ type: 'images', images: all });
@@ -169,6 +185,7 @@ async function main(): Promise<void> {
   const parts: HandlerParts = {
     nodes,
     images,
+    ports,
     shellCommand: ({ node, command, tty }) => {
       const [target] = nodes.list([node]);
       return enterArgv(paths, sshArgv({ ip: target?.ip ?? '', keys: paths.keys, command, tty }));
@@ -190,11 +207,13 @@ async function main(): Promise<void> {
   await images.collect();
   for (const server of servers) await server.start();
   await api.start();
+  ports.start();
   // On a new host this takes seconds; the first boot should not have to wait for it.
   void accelerator.get().then(changed, (error: unknown) => log(`acceleration: ${messageOf(error)}`));
   log(`daemon ${version} serves ${paths.data}`);
 
   const end = async (): Promise<void> => {
+    ports.close();
     await nodes.close();
     await api.close();
     for (const server of servers) await server.close();

@@ -3,6 +3,7 @@ import { ImageInfo } from './image.ts';
 import { LabStatus } from './lab.ts';
 import { method } from './method.ts';
 import { NodeInfo } from '../nodes/info.ts';
+import { PortInfo } from '../nodes/port-board.ts';
 
 /**
  * What views follow. `change.subscribe` answers the whole state and the number of the last change; from then on each
@@ -13,6 +14,8 @@ export const Change = z.discriminatedUnion('type', [
   z.object({ seq: z.number(), type: z.literal('nodeRemoved'), mac: z.string(), name: z.string() }),
   z.object({ seq: z.number(), type: z.literal('images'), images: z.array(ImageInfo) }),
   z.object({ seq: z.number(), type: z.literal('lab'), status: LabStatus }),
+  /** all of them (`port.list`) */
+  z.object({ seq: z.number(), type: z.literal('ports'), ports: z.array(PortInfo) }),
   /** one boot stage of one node as it begins: a line for a terminal */
   z.object({
     seq: z.number(),

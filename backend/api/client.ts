@@ -158,6 +158,11 @@ export class ApiClient {
     return this.stream(stream);
   }
 
+  /** Lists a port of this host that the caller has opened (`openHostPort`), or could not, until the stream is closed. */
+  async holdPort(port: Params<'port.hold'>, options: CallOptions = {}): Promise<ClientStream> {
+    return this.stream((await this.call('port.hold', port, options)).stream);
+  }
+
   /** Tells the listener the whole state, then every change; again the whole state when changes were missed. */
   async subscribe(listener: StateListener): Promise<() => void> {
     return await this.#follower.subscribe(listener);

@@ -5,6 +5,7 @@ import { settingInfos, settingProblems } from '../nodes/setting-info.ts';
 import type { ByteStream, CallContext, CheckedParams, Result } from './contract.ts';
 import type { ImageInfo } from './image.ts';
 import type { LabStatus } from './lab.ts';
+import type { PortInfo } from './port.ts';
 import type { ServedHandlers } from './server-connection.ts';
 
 /** What the API asks of the nodes layer. Sets are in WalT's syntax; every error is a sentence for users. */
@@ -39,9 +40,17 @@ export interface ImageActions {
   remove(name: string): Promise<void> | void;
 }
 
+/** Which ports of the host lead to nodes. */
+export interface PortActions {
+  list(): PortInfo[];
+  hold(port: CheckedParams<'port.hold'>, stream: ByteStream): void;
+  serve(stream: ByteStream): void;
+}
+
 export interface HandlerParts {
   nodes: NodeActions;
   images: ImageActions;
+  ports: PortActions;
   shellCommand: (params: CheckedParams<'node.shellCommand'>) => Promise<string[]> | string[];
   status: () => Promise<LabStatus> | LabStatus;
   /** ends nodes and servers, and leaves the API up until the answer is sent */
@@ -52,7 +61,7 @@ export interface HandlerParts {
 
 /** The daemon's answers to every call, put together from its parts. */
 export function makeHandlers(parts: HandlerParts): ServedHandlers {
-  return { ...labHandlers(parts), ...nodeHandlers(parts), ...imageHandlers(parts) };
+  return { ...labHandlers(parts), ...nodeHandlers(parts), ...imageHandlers(parts), ...portHandlers(parts) };
 }
 
 type HandlersOf<Noun extends string> = Pick<
@@ -96,6 +105,22 @@ function nodeHandlers({ nodes, shellCommand }: HandlerParts): HandlersOf<'node'>
     'node.console': async (params, context) => {
       const stream = context.openStream();
       await nodes.console(params.node, params.history, stream);
+      return { stream: stream.id };
+    },
+  };
+}
+
+function portHandlers({ ports }: HandlerParts): HandlersOf<'port'> {
+  return {
+    'port.list': () => ports.list(),
+    'port.hold': (params, context) => {
+      const stream = context.openStream();
+      ports.hold(params, stream);
+      return { stream: stream.id };
+    },
+    'port.serve': (_, context) => {
+      const stream = context.openStream();
+      ports.serve(stream);
       return { stream: stream.id };
     },
   };

@@ -7,7 +7,7 @@ import { ApiClient, connect } from './client.ts';
 import type { Progress } from './contract.ts';
 import type { LabStatus } from './lab.ts';
 import { cancelled } from './rpc-error.ts';
-import { daemonProgram, nodeRuntime, ownVersion } from './runtime.ts';
+import { commandProgram, daemonProgram, nodeRuntime, ownVersion } from './runtime.ts';
 
 export { labPaths, type Paths } from '../state/paths.ts';
 export { ownVersion } from './runtime.ts';
@@ -75,6 +75,7 @@ async function start(paths: Paths, env: NodeJS.ProcessEnv, options: LabOptions):
   await startLab(paths, {
     node: runtime.node,
     daemon: options.daemon ?? daemonProgram(),
+    porter: commandProgram(),
     env: runtime.env,
   });
 }

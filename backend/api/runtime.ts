@@ -68,8 +68,16 @@ function tooOld(node: string, version: string): BootyardError {
 
 /** The daemon's program: beside the bundle that runs, or in the sources when these run. */
 export function daemonProgram(): string {
-  const here = import.meta.dirname;
-  const candidates = [join(here, 'daemon.cjs'), join(here, '../daemon.ts')];
+  return ownProgram('daemon.cjs', '../daemon.ts');
+}
+
+/** The command line's program, likewise. */
+export function commandProgram(): string {
+  return ownProgram('cli.cjs', '../cli/main.ts');
+}
+
+function ownProgram(bundle: string, source: string): string {
+  const candidates = [bundle, source].map((file) => join(import.meta.dirname, file));
   const found = candidates.find((file) => existsSync(file));
   if (found !== undefined) return found;
   throw new BootyardError('lab.install', `${candidates[0]} is missing: build or install Bootyard again.`);

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { checkSettings, settingsHelp } from '../api/node.ts';
 import { addNodeAccessCommands } from './node-access.ts';
 import { addNodeDiskCommands } from './node-disk.ts';
+import { addNodeExposeCommands } from './node-expose.ts';
 import { config, create, remove, rename, settingsOf } from './node-edit.ts';
 import { boot, reboot, stop, wait } from './node-power.ts';
 import { show, type ShowOptions, showTimeline } from './node-show.ts';
@@ -19,6 +20,7 @@ export function addNodeCommands(program: Command, session: Session): void {
   addPowerVerbs(node, session);
   addNodeAccessCommands(node, session);
   addNodeDiskCommands(node, session);
+  addNodeExposeCommands(program, node, session);
 }
 
 function addLookingVerbs(node: Command, session: Session): void {

@@ -30,6 +30,7 @@ export function labFiles(paths: Paths) {
     lab: join(paths.run, 'lab.json'),
     daemon: join(paths.run, 'daemon.json'),
     failures: join(paths.run, 'daemon.failures'),
+    bell: join(paths.run, 'ports.bell'),
     hostProc: join(paths.run, 'hostproc'),
   };
 }

@@ -20,6 +20,8 @@ export interface StartOptions {
   node: string;
   /** the daemon's script */
   daemon: string;
+  /** the script that opens ports of the host (with `__ports`); without it nobody does */
+  porter?: string;
   /** the daemon's environment; the caller's by default */
   env?: NodeJS.ProcessEnv;
   /** how long the daemon may take until it accepts connections; 30 s by default */
@@ -71,20 +73,25 @@ interface Launch {
   error: Error | undefined;
 }
 
+// The lab cannot open ports of the host. So a shell waits on the host's side for the daemon to ring, and starts the process
+// that does it; descriptor 8 goes into the lab, so that the shell reads to an end, and goes, when the lab has gone.
 // Stale files go while the lock is held and before the keeper exists, so no reader takes them for the new lab's.
 const LAUNCH_SCRIPT = `
-lock=$1 sock=$2 lab=$3 daemon=$4 failures=$5; shift 5
+lock=$1 sock=$2 lab=$3 daemon=$4 failures=$5 bell=$6; shift 6
 exec 9>>"$lock"
 flock --nonblock 9 || exit ${LOCK_HELD}
-rm -f "$sock" "$lab" "$daemon" "$failures"
+rm -f "$sock" "$lab" "$daemon" "$failures" "$bell"
+mkfifo -m 600 "$bell" && exec 8<>"$bell" 7<"$bell" || exit
+[ -z "$BOOTYARD_PORTER" ] || sh -c 'while read -r x; do "$BOOTYARD_NODE" "$BOOTYARD_PORTER" __ports </dev/null || sleep 1; done' <&7 7<&- 8>&- 9>&- &
+exec 7<&-
 exec unshare "$@"`;
 
 function launch(paths: Paths, options: StartOptions): Launch {
   const files = labFiles(paths);
   const log = openSync(paths.daemonLog, 'a', 0o600);
-  const scriptArguments = [files.lock, paths.daemonSocket, files.lab, files.daemon, files.failures];
+  const stale = [paths.daemonSocket, files.lab, files.daemon, files.failures, files.bell];
   const keeper = [...UNSHARE_ARGUMENTS, 'sh', keeperScript()];
-  const child = spawn('sh', ['-c', LAUNCH_SCRIPT, 'launch', ...scriptArguments, ...keeper], {
+  const child = spawn('sh', ['-c', LAUNCH_SCRIPT, 'launch', files.lock, ...stale, ...keeper], {
     detached: true,
     stdio: ['ignore', log, log],
     cwd: '/',
@@ -92,6 +99,7 @@ function launch(paths: Paths, options: StartOptions): Launch {
       ...labEnvironment(paths, options.env ?? process.env),
       BOOTYARD_NODE: options.node,
       BOOTYARD_DAEMON: options.daemon,
+      BOOTYARD_PORTER: options.porter ?? '',
       BOOTYARD_RUN: paths.run,
       BOOTYARD_LOG: paths.daemonLog,
       BOOTYARD_HOST_PROC: files.hostProc,

@@ -43,7 +43,15 @@ rm -f "$@"
 async function removeFiles(paths: Paths): Promise<void> {
   const files = labFiles(paths);
   const router = Object.values(routerFiles(paths.run));
-  const mortal = [paths.daemonSocket, files.lab, files.daemon, files.failures, ...router];
+  const mortal = [
+    paths.daemonSocket,
+    paths.portsSocket,
+    files.lab,
+    files.daemon,
+    files.failures,
+    files.bell,
+    ...router,
+  ];
   const child = spawn('sh', ['-c', REMOVE_SCRIPT, 'remove', files.lock, files.hostProc, ...mortal], {
     stdio: 'ignore',
   });

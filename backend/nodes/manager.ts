@@ -3,9 +3,11 @@ import type { BusEvent } from '../events/bus.ts';
 import type { Timeline } from '../events/timeline.ts';
 import { BootRecords } from '../state/boot-records.ts';
 import type { ConsoleViewer } from './console.ts';
+import { parseExpose, settleExpose } from './expose.ts';
 import type { NodeInfo } from './info.ts';
 import type { DiskInfo } from './disks/node-disks.ts';
 import { resolveSet } from './names.ts';
+import type { ExposedPort } from './port-board.ts';
 import type { NodeParts, PlannedNode, SupervisorParts } from './parts.ts';
 import { NodeRegistry, type NodeRecord } from './registry.ts';
 import {
@@ -71,7 +73,7 @@ export class NodeManager {
   async create(params: { name: string; image?: string; settings?: NodeSettings }): Promise<NodeInfo> {
     const { planner } = this.#parts;
     const model = 'pc-x86-64';
-    const settings = checkSettings(params.settings ?? {});
+    const settings = this.#settled(checkSettings(params.settings ?? {}), []);
     const image = params.image ?? planner.defaultImage(model);
     planner.checkImage(image, model);
     const supervisor = this.#supervise(this.#registry.add({ name: params.name, model, image, settings }));
@@ -151,9 +153,10 @@ export class NodeManager {
   }
 
   /** Answers with warnings. */
-  async #change(chosen: NodeSupervisor[], settings: NodeSettings, force: boolean): Promise<string[]> {
-    const { disks } = settings;
+  async #change(chosen: NodeSupervisor[], wanted: NodeSettings, force: boolean): Promise<string[]> {
+    const { disks } = wanted;
     if (disks !== undefined && !force) for (const one of chosen) await one.disks.checkChange(disks);
+    const settings = this.#settled(wanted, chosen);
     this.#registry.mergeSettings(
       chosen.map(({ record }) => record.mac),
       settings,
@@ -162,6 +165,37 @@ export class NodeManager {
     if (disks === undefined) return [];
     const warnings = await Promise.all(chosen.map((one) => one.disks.spaceWarning()));
     return warnings.filter((warning) => warning !== undefined);
+  }
+
+  /** With the host ports of `expose` chosen; throws when they are taken, or asked for by several nodes. */
+  #settled(settings: NodeSettings, chosen: NodeSupervisor[]): NodeSettings {
+    const { expose } = settings;
+    if (expose === undefined || expose === 'none') return settings;
+    if (chosen.length > 1) {
+      throw new BootyardError(
+        'node.setting',
+        "Failed: the setting 'expose' belongs to one node: a port of the host leads to one only.",
+        { setting: 'expose' },
+      );
+    }
+    const exposed = this.exposedPorts();
+    const owned = exposed.filter(({ node }) => node !== chosen[0]?.record.name);
+    const others = new Map(owned.map(({ hostPort, node }) => [hostPort, node]));
+    const taken = new Set(this.#parts.hostListeners());
+    // Those are open because the lab has opened them.
+    for (const { hostPort } of exposed) taken.delete(hostPort);
+    return { ...settings, expose: settleExpose(expose, { others, taken }) };
+  }
+
+  /** What the settings `expose` of all nodes ask for. */
+  exposedPorts(): ExposedPort[] {
+    return this.#registry.all().flatMap(({ name, settings }) =>
+      parseExpose(settings.expose ?? 'none').map(({ nodePort, hostPort = 0 }) => ({
+        node: name,
+        nodePort,
+        hostPort,
+      })),
+    );
   }
 
   diskList(node: string): Promise<DiskInfo[]> {
@@ -205,6 +239,14 @@ export class NodeManager {
 
   console(node: string, history: boolean, stream: ConsoleViewer): void {
     this.#one(node).attach(stream, history);
+  }
+
+  /** Where connections to a node go; throws a sentence for a node that is not on. */
+  reachableAddress(node: string): string {
+    const supervisor = this.#one(node);
+    const { ip, state } = supervisor.info();
+    if (supervisor.isRunning) return ip;
+    throw new BootyardError('node.off', `Node ${node} is ${state}.`, { node });
   }
 
   byAddress(ip: string): PlannedNode | undefined {

@@ -48,6 +48,8 @@ export interface NodeParts {
   agent: NodeAgent;
   paths: Pick<Paths, 'nodes' | 'run'>;
   acceleration(): Promise<{ accel: 'kvm' | 'tcg'; reason: string }>;
+  /** TCP ports of the host that are in use */
+  hostListeners(): ReadonlySet<number>;
   log(line: string): void;
   onChange(node: NodeInfo): void;
   onRemoved(mac: string, name: string): void;

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { BootyardError, messageOf } from '../errors.ts';
 import { DISK_TEMPLATES, parseDisks } from './disks/setting.ts';
+import { parseExpose } from './expose.ts';
 
 /** Settings by WalT's names; absent means the default. `nodeDefaults` has the values. */
 export const NodeSettings = z.object({
@@ -40,6 +41,9 @@ export const NodeSettings = z.object({
     .enum(['auto', 'kvm', 'tcg'], { error: 'auto, kvm or tcg' })
     .optional()
     .describe('acceleration of the virtual machine'),
+  expose: grammar(parseExpose)
+    .optional()
+    .describe('none, or ports of the node that ports of this host lead to, such as 80:8080,22 (node:host)'),
 });
 export type NodeSettings = z.infer<typeof NodeSettings>;
 export type FullSettings = Required<NodeSettings>;
@@ -58,6 +62,7 @@ export const nodeDefaults: FullSettings = {
   'boot.retries': 9,
   firmware: 'ipxe',
   accel: 'auto',
+  expose: 'none',
 };
 
 /** Settings that a running machine takes over at its next start. */

@@ -18,6 +18,8 @@ export interface Paths {
   readonly database: string;
   readonly daemonLog: string;
   readonly daemonSocket: string;
+  /** where processes of the host get connections to nodes */
+  readonly portsSocket: string;
 }
 
 /** The folders that belong to `$BOOTYARD_HOME`, or to the user's XDG folders when it is not set. */
@@ -44,6 +46,7 @@ export function labPaths(env: NodeJS.ProcessEnv = process.env): Paths {
     database: join(state, 'bootyard.db'),
     daemonLog: join(state, 'daemon.log'),
     daemonSocket: join(run, 'daemon.sock'),
+    portsSocket: join(run, 'ports.sock'),
   };
 }
 

@@ -93,6 +93,8 @@ export class LabModel {
       case 'stage':
         this.#stages.fire(change);
         return;
+      case 'ports':
+        return;
     }
   };
 

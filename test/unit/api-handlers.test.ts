@@ -59,6 +59,7 @@ beforeEach(() => {
       },
       remove: (name) => void removed.push(name),
     },
+    ports: { list: () => [], hold: unused, serve: unused },
     shellCommand: ({ node }) => ['ssh', node],
     status: () => LAB,
     shutdown: unused,

@@ -95,6 +95,7 @@ class TestNodes {
         defaultImage: () => 'tiny',
       },
       acceleration: async () => ({ accel: 'tcg', reason: 'test' }),
+      hostListeners: () => new Set([7777]),
       log: (line) => this.logged.push(line),
       onChange: (node) => this.states.push(`${node.name} ${node.state}`),
       onRemoved: (_mac, name) => this.removed.push(name),
