@@ -29,6 +29,7 @@ const benches = [
   { name: 'import', inNamespace: false },
   { name: 'boot', inNamespace: false },
   { name: 'memory', inNamespace: false },
+  { name: 'many', inNamespace: false },
 ];
 
 function run(bench: (typeof benches)[number], output: string): Row[] {
