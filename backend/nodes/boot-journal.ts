@@ -64,8 +64,9 @@ export class BootJournal {
   take(event: BusEvent): void {
     this.#watch?.take(event);
   }
-  progress(): void {
-    this.#watch?.progress();
+  /** The guest has printed something. */
+  output(): void {
+    this.#watch?.output();
   }
 
   /** The boot stands still, and its machine goes on: it may get booted after all. */

@@ -1,5 +1,6 @@
 import type { BusEvent } from '../events/bus.ts';
 import { printable, type BootTimeline } from '../events/timeline.ts';
+import { isStallReport } from './console-scanner.ts';
 
 export interface BootWatchOptions {
   timeline: BootTimeline;
@@ -16,6 +17,10 @@ const PATIENCE = 5;
 const MAX_COMPLAINTS = 3;
 const COMPLAINT =
   /ipxe\.org\/[0-9a-f]{8}|: (not found|No such file or directory|Permission denied)$|^\[FAILED\] |^You are in emergency/;
+/** The kernel's own words have a number that grows. */
+const STALLED = 'the kernel reports that a processor stands still';
+/** A kernel that stands still says so at length, every half minute or minute. ms */
+const STALL_TALK_MS = 90_000;
 /** Events kept for the record between two savings. */
 const MAX_EVENTS = 500;
 
@@ -26,6 +31,7 @@ export class BootWatch {
   readonly #timer: NodeJS.Timeout;
   readonly #begun = performance.now();
   #progressAt = performance.now();
+  #stallReportAt = -Infinity;
   #nfsBytes = -1;
   #complaints: string[] = [];
   #events: BusEvent[] = [];
@@ -41,26 +47,29 @@ export class BootWatch {
   take(event: BusEvent): void {
     if (event.kind === 'nfs') {
       // A node that only looks whether its root is still there does not go forward.
-      if (event.bytesRead !== this.#nfsBytes) this.progress();
+      if (event.bytesRead !== this.#nfsBytes) this.#progressed();
       this.#nfsBytes = event.bytesRead;
       return;
     }
     if (event.kind === 'node' || event.kind === 'qemu') return this.#keep(event);
-    this.progress();
+    const isStall = event.kind === 'console' && isStallReport(event.line);
+    if (isStall) this.#stallReportAt = performance.now();
+    else this.#progressed();
     if (event.kind === 'log') return;
     this.#keep(event);
     const { current } = this.timeline;
     this.timeline.take(event);
     // What went wrong in a stage that is over did not end the boot.
     if (this.timeline.current?.name !== current?.name) this.#complaints = [];
-    this.#complain(complaintOf(event));
+    this.#complain(isStall ? STALLED : complaintOf(event));
     if (event.kind === 'console' && event.line.startsWith('No bootable device')) {
       this.#stalled('the firmware found nothing to boot');
     }
   }
 
-  progress(): void {
-    this.#progressAt = performance.now();
+  /** The guest has printed something. */
+  output(): void {
+    if (performance.now() - this.#stallReportAt >= STALL_TALK_MS) this.#progressed();
   }
 
   /** Where the boot is, for a sentence: the stage, with the last complaints in it or else its last detail. */
@@ -79,6 +88,10 @@ export class BootWatch {
 
   close(): void {
     clearInterval(this.#timer);
+  }
+
+  #progressed(): void {
+    this.#progressAt = performance.now();
   }
 
   #keep(event: BusEvent): void {

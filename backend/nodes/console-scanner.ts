@@ -4,6 +4,8 @@ const MAX_LINE = 1024;
 const LINES_PER_SECOND = 50;
 const BURST = 400;
 
+/** A processor stands still: kernel/watchdog.c, kernel/rcu/tree_stall.h. */
+const STALL_REPORTS = [/watchdog: BUG: soft lockup/, /rcu: INFO: \S+ (?:self-)?detected /];
 /** What a boot says about itself on the serial line. */
 const MEANINGFUL: readonly RegExp[] = [
   /^SeaBIOS \(version/,
@@ -16,6 +18,7 @@ const MEANINGFUL: readonly RegExp[] = [
   /^>>> /,
   /Kernel panic - not syncing/,
   /Out of memory: Kill/,
+  ...STALL_REPORTS,
   /^\[FAILED\] /,
   /: (not found|No such file or directory|Permission denied)$/,
   /^You are in emergency mode/,
@@ -133,6 +136,11 @@ function afterEscape(byte: number): State {
   // OSC, DCS, SOS, PM, APC: a string follows.
   if ([0x5d, 0x50, 0x58, 0x5e, 0x5f].includes(byte)) return 'string';
   return byte >= 0x20 && byte <= 0x2f ? 'charset' : 'text';
+}
+
+/** True for the first line of what a kernel prints, again and again, while a processor stands still. */
+export function isStallReport(line: string): boolean {
+  return STALL_REPORTS.some((pattern) => pattern.test(line));
 }
 
 /** The text of a panic's first line: `Kernel panic - not syncing: VFS: …` without the time stamp. */

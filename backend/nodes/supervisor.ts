@@ -60,7 +60,7 @@ export class NodeSupervisor {
       socket: this.#place.consoleSocket,
       onLine: (line) =>
         parts.bus.publish({ kind: 'console', node: record.mac, client: record.ip, line: line.slice(0, 500) }),
-      onOutput: () => this.#journal.progress(),
+      onOutput: () => this.#journal.output(),
     });
     this.#journal = new BootJournal(record, parts, {
       stalled: (reason) => this.#recovery.stalled(reason),

@@ -30,7 +30,7 @@ afterEach(() => {
 test('silence for too long is told once, with the stage', () => {
   watch.take(line('Linux version 6.1'));
   vi.advanceTimersByTime(59_000);
-  watch.progress();
+  watch.output();
   vi.advanceTimersByTime(59_000);
   expect(stalled).toEqual([]);
   vi.advanceTimersByTime(300_000);
@@ -51,14 +51,14 @@ test('a node that only looks at its root stands still; one that reads goes on', 
 test('endless chatter is given up in the end; without a timeout nothing is', () => {
   for (let second = 0; second < 299; second++) {
     vi.advanceTimersByTime(1_000);
-    watch.progress();
+    watch.output();
   }
   expect(stalled).toEqual([]);
   timeout = 'none';
   vi.advanceTimersByTime(10_000_000);
   expect(stalled).toEqual([]);
   timeout = 100;
-  watch.progress();
+  watch.output();
   vi.advanceTimersByTime(1_000);
   expect(stalled).toEqual(['not booted after 500 s, though it is not silent; last: firmware (QEMU)']);
 });
@@ -91,4 +91,18 @@ test('events are handed over once; log lines and NFS totals are none of them', (
   watch.take(event({ kind: 'nfs', operations: 1, bytesRead: 1 }));
   expect(watch.takeEvents().map(({ kind }) => kind)).toEqual(['console']);
   expect(watch.takeEvents()).toEqual([]);
+});
+
+test('a kernel that reports its own stall again and again stands still, and the reason says so', () => {
+  watch.take(line('[    0.000000] Linux version 6.1'));
+  for (let seconds = 22; seconds < 122; seconds += 26) {
+    watch.take(
+      line(`[  ${seconds}.752486] watchdog: BUG: soft lockup - CPU#0 stuck for ${seconds}s! [x:49]`),
+    );
+    watch.output();
+    vi.advanceTimersByTime(26_000);
+  }
+  expect(stalled).toEqual([
+    'no progress for 60 s; last: kernel (the kernel reports that a processor stands still)',
+  ]);
 });
