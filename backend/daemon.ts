@@ -11,6 +11,7 @@ import { ApiServer } from './api/server.ts';
 import { Accelerator } from './boot/accelerator.ts';
 import { BootFiles } from './boot/boot-files.ts';
 import { NodeDhcpPolicy } from './boot/dhcp-policy.ts';
+import { HybridService } from './boot/hybrid/service.ts';
 import { BootPlanner } from './boot/plan.ts';
 import { RootExports } from './boot/root-exports.ts';
 import { ServedNodes } from './boot/served-nodes.ts';
@@ -140,11 +141,13 @@ async function main(): Promise<void> {
     log,
   });
   const ntp = new NtpServer({ address });
+  const hybrid = new HybridService({ served, images, publish, log });
   const streams = new StreamServer({
     address,
     publish,
     log,
-    nodeConfig: () => 'export walt_boot_mode=network-volatile\n',
+    requests: hybrid.requests(),
+    nodeConfig: () => 'export walt_boot_mode=auto\n',
   });
   const rpc = new RpcServer({ address, publish, log });
   const forwards = new ForwardServer({

@@ -14,6 +14,8 @@ export interface StreamServerOptions {
   log: (line: string) => void;
   /** Shell text `export walt_…=…` for REQ_FETCH_NODE_CONFIG. */
   nodeConfig: (client: string) => string;
+  /** More requests, by name: each takes a connection and returns what takes its further lines. */
+  requests?: Readonly<Record<string, (socket: Socket, client: string) => (line: string) => void>>;
 }
 
 /**
@@ -56,8 +58,10 @@ export class StreamServer extends TcpListener {
       case 'REQ_FETCH_NODE_CONFIG':
         socket.end(this.#options.nodeConfig(client));
         return () => undefined;
-      default:
-        return undefined;
+      default: {
+        const { requests = {} } = this.#options;
+        return Object.hasOwn(requests, name) ? requests[name]?.(socket, client) : undefined;
+      }
     }
   }
 

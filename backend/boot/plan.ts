@@ -3,7 +3,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from 'node:path';
 import { z } from 'zod';
 import { BootyardError } from '../errors.ts';
+import type { LayerIndex } from '../images/layer-index.ts';
 import type { ImageRecord, ImageStore } from '../images/store.ts';
+import { scanTarFile } from '../images/tar-scan.ts';
 import { writeTar } from '../images/tar-writer.ts';
 import type { ImageTree } from '../images/tree.ts';
 import { firmwarePath } from './firmware.ts';
@@ -29,6 +31,8 @@ export interface BootPlan {
   readonly imageId: string;
   /** the image's layers and the injected one */
   readonly tree: ImageTree;
+  /** the index of the injected layer alone */
+  injected(): LayerIndex;
   /** sentences on what of the image could not be used as it wants; the boot goes on without */
   readonly warnings: readonly string[];
 }
@@ -144,8 +148,10 @@ export class BootPlanner {
   }
 
   #serve(saved: SavedPlan, base: ImageTree, folder: string, warnings: string[] = []): BootPlan {
-    const tree = base.withLayer(layerFile(folder, saved.id));
-    const plan: BootPlan = { id: saved.id, node: saved.node, imageId: saved.imageId, tree, warnings };
+    const file = layerFile(folder, saved.id);
+    const tree = base.withLayer(file);
+    const { id, node, imageId } = saved;
+    const plan: BootPlan = { id, node, imageId, tree, injected: () => scanTarFile(file), warnings };
     this.#parts.served.add(plan);
     return plan;
   }

@@ -16,6 +16,7 @@ export type EventBody =
   | ({ kind: 'qemu' } & QemuEvent)
   | ({ kind: 'node' } & NodeEvent)
   | ({ kind: 'warning' } & WarningEvent)
+  | ({ kind: 'copy' } & CopyEvent)
   | ({ kind: 'image' } & ImageEvent);
 
 interface Subject {
@@ -66,8 +67,8 @@ export interface NbdEvent extends TransferEvent {
   storedBytes: number;
 }
 export interface AgentEvent extends Subject {
-  /** booted: the node said so; lost: its connection ended; asked: an RPC of the node */
-  phase: 'booted' | 'lost' | 'asked';
+  /** booted: the node said so; lost: its connection ended; asked: an RPC of the node; failed: it cannot boot, see detail */
+  phase: 'booted' | 'lost' | 'asked' | 'failed';
   detail?: string;
 }
 export interface LogEvent extends Subject {
@@ -91,6 +92,19 @@ export interface NodeEvent extends Subject {
 export interface WarningEvent extends Subject {
   /** one sentence; the boot goes on */
   sentence: string;
+}
+/** Files of its image on the way to a node's disk; `bytes` counts what was sent of the tar with `totalBytes`. */
+export interface CopyEvent extends Subject {
+  phase: 'start' | 'progress' | 'end';
+  files: number;
+  totalFiles: number;
+  bytes: number;
+  totalBytes: number;
+  bytesPerSecond: number;
+  /** undefined while it cannot be told */
+  secondsLeft?: number;
+  /** why it broke off */
+  cause?: string;
 }
 export interface ImageEvent extends Subject {
   phase: 'added' | 'removed';

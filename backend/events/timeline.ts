@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { BusEvent, TransferEvent } from './bus.ts';
+import type { BusEvent, CopyEvent, TransferEvent } from './bus.ts';
 
 export const BootStage = z.object({
   name: z.string(),
@@ -63,6 +63,8 @@ export class BootTimeline {
   readonly #stages: Stage[] = [];
   /** start of the current walt-init step, ms since power-on */
   #step: { label: string; startMs: number } | undefined;
+  /** what a copy to the node's disk has come to, while it goes on */
+  #copying: string | undefined;
 
   constructor(options: BootTimelineOptions) {
     this.#options = options;
@@ -117,6 +119,10 @@ export class BootTimeline {
         return;
       case 'console':
         return this.#console(event.line, event.mono);
+      case 'copy':
+        this.#copying = event.phase === 'progress' ? copySentence(event)?.replace(/\.$/, '') : undefined;
+        if (event.phase === 'end') this.#note(copyResult(event));
+        return;
       case 'warning':
         return this.#note(`warning: ${event.sentence}`);
       case 'agent':
@@ -146,7 +152,9 @@ export class BootTimeline {
       name: stage.name,
       startMs: Math.round(stage.startMs),
       durationMs: Math.max(0, Math.round((stage.endMs ?? now) - stage.startMs)),
-      detail: stage.parts.join('; ').slice(0, MAX_DETAIL),
+      detail: [...stage.parts, ...(stage.endMs === undefined && this.#copying ? [this.#copying] : [])]
+        .join('; ')
+        .slice(0, MAX_DETAIL),
     }));
   }
 
@@ -175,6 +183,7 @@ export class BootTimeline {
       if (this.current?.name === 'walt-init') this.#nextStep(label, this.#at(mono));
       return;
     }
+    if (/boot[- ]mode: |^Note: |: not enough room for /.test(line)) return this.#note(line);
     const issue = /^>>> (.+?)(?: *<<<)?$/.exec(line)?.[1];
     if (issue !== undefined && !issue.startsWith('Issue detected')) return this.#note(issue);
     if (/Kernel panic - not syncing|^\[FAILED\]|ipxe\.org\/[0-9a-f]{8}/.test(line)) this.#note(line);
@@ -239,6 +248,18 @@ function dhcpDetail(event: { message: string; answer?: string; address?: string;
 /** Details are shown in terminals, and nodes choose their words: no control characters, no more than a line. */
 export function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, ' ').slice(0, 200);
+}
+
+/** How far a copy is, for the row of its node; null when it is over. */
+export function copySentence(event: CopyEvent): string | null {
+  if (event.phase === 'end') return null;
+  const done = `${event.files} of ${event.totalFiles} files, ${size(event.bytes)} of ${size(event.totalBytes)}`;
+  const left = event.secondsLeft === undefined ? '' : `, ${event.secondsLeft} s left`;
+  return `Copying image to local disk: ${done}, ${size(event.bytesPerSecond)}/s${left}.`;
+}
+function copyResult(event: CopyEvent): string {
+  const done = `${event.files} files, ${size(event.bytes)} sent to the disk`;
+  return event.cause === undefined ? done : `${done}, broke off: ${event.cause}`;
 }
 
 function shortPath(path: string): string {

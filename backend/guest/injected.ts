@@ -12,7 +12,13 @@ export interface InjectedFile {
 }
 
 /** Files that are text to be read by a shell, not programs. */
-const SOURCED = new Set(['walt-env', 'walt-script-common', 'walt-boot-modes']);
+const SOURCED = new Set([
+  'walt-env',
+  'walt-script-common',
+  'walt-boot-modes',
+  'walt-hybrid',
+  'walt-hybrid-copy',
+]);
 
 /** The folder of the files that run inside nodes: this one, or `guest` beside the bundle. */
 export function guestFolder(): string {

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BootyardError } from '../errors.ts';
@@ -7,7 +8,8 @@ import { type Descriptor, Index, MediaType, parseDocument } from './oci.ts';
 
 /**
  * A folder that is an OCI image layout (image-spec 1.1, "image-layout.md"), and beside it what Bootyard derives:
- * `bootyard/layers/<digest>` (index of a layer), `bootyard/trees/<image id>` (merged tree), `bootyard/tmp`.
+ * `bootyard/layers/<digest>` (index of a layer), `bootyard/trees/<image id>` (merged tree), `bootyard/manifests/<image id>`
+ * (checksums; also of images that are gone), `bootyard/tmp`.
  * Every file appears by a rename; index.json is replaced last, so a crash leaves at most files that nothing refers to.
  */
 export class LayoutFolder {
@@ -15,6 +17,7 @@ export class LayoutFolder {
   readonly #blobs: string;
   readonly #layers: string;
   readonly #trees: string;
+  readonly #manifests: string;
   readonly #index: string;
 
   /** Makes the folder if it is not there, and removes what imports that did not end have left. */
@@ -22,9 +25,11 @@ export class LayoutFolder {
     this.#blobs = join(folder, 'blobs/sha256');
     this.#layers = join(folder, 'bootyard/layers');
     this.#trees = join(folder, 'bootyard/trees');
+    this.#manifests = join(folder, 'bootyard/manifests');
     this.temporary = join(folder, 'bootyard/tmp');
     this.#index = join(folder, 'index.json');
-    for (const made of [this.#blobs, this.#layers, this.#trees]) mkdirSync(made, { recursive: true });
+    for (const made of [this.#blobs, this.#layers, this.#trees, this.#manifests])
+      mkdirSync(made, { recursive: true });
     rmSync(this.temporary, { recursive: true, force: true });
     mkdirSync(this.temporary);
     const layout = join(folder, 'oci-layout');
@@ -40,6 +45,17 @@ export class LayoutFolder {
   }
   tree(imageId: string): string {
     return join(this.#trees, imageId);
+  }
+
+  manifest(imageId: string): string {
+    return join(this.#manifests, imageId);
+  }
+  /** Removes the oldest manifests of images that are not in `kept`, all but `count` of them. */
+  removeOldManifests(kept: ReadonlySet<string>, count: number): void {
+    const old = readdirSync(this.#manifests).filter((name) => !kept.has(name));
+    const age = new Map(old.map((name) => [name, statSync(this.manifest(name)).mtimeMs]));
+    old.sort((a, b) => (age.get(b) ?? 0) - (age.get(a) ?? 0));
+    for (const name of old.slice(count)) rmSync(this.manifest(name), { force: true });
   }
 
   readIndex(): Descriptor[] {

@@ -3,6 +3,7 @@ import type { Publish } from '../events/bus.ts';
 import { readImage } from './import.ts';
 import { importWarnings } from './import-warnings.ts';
 import { LayoutFolder } from './layout-folder.ts';
+import { type ImageManifest, loadManifest, makeManifest } from './manifest.ts';
 import { imageName } from './names.ts';
 import { REF_NAME, type Descriptor } from './oci.ts';
 import { type ImageRecord, recordOf, type StoredManifest, storeImage } from './records.ts';
@@ -36,6 +37,9 @@ interface Entry {
   record: ImageRecord;
 }
 
+/** Manifests of images that are gone: as many are kept. */
+const OLD_MANIFESTS = 32;
+
 /**
  * The images: an OCI image layout on disk that skopeo and others can read, with layers kept as plain tars, so that trees
  * are served from them. One process uses a folder at a time; calls may overlap.
@@ -44,6 +48,7 @@ export class ImageStore {
   readonly #folder: LayoutFolder;
   readonly #trees: TreeCache;
   readonly #options: StoreOptions;
+  readonly #manifests = new Map<string, Promise<ImageManifest>>();
   #entries: Entry[] = [];
   /** of index.json, but damaged or not ours: they stay as they are until their names are used anew */
   #unreadable: Descriptor[] = [];
@@ -162,6 +167,29 @@ export class ImageStore {
     return this.#trees.open(entry.record);
   }
 
+  /** The checksums of an image's files. The first time, each of them is read. */
+  manifest(id: string): Promise<ImageManifest> {
+    const known = this.keptManifest(id);
+    if (known) return Promise.resolve(known);
+    const making = this.#manifests.get(id) ?? this.#makeManifest(id);
+    this.#manifests.set(id, making);
+    return making.finally(() => this.#manifests.delete(id));
+  }
+
+  /** The manifest of an image that may be gone, if one was made. `id`: 64 hex digits */
+  keptManifest(id: string): ImageManifest | undefined {
+    return loadManifest(this.#folder.manifest(id));
+  }
+
+  async #makeManifest(id: string): Promise<ImageManifest> {
+    const tree = await this.tree(id);
+    try {
+      return await makeManifest(tree, this.#folder.manifest(id));
+    } finally {
+      tree.close();
+    }
+  }
+
   /**
    * Removes images without a name that no tree is open of, and all files that no image needs. Done after each import and
    * removal; a new daemon calls it when it has opened the trees of nodes that run.
@@ -182,7 +210,9 @@ export class ImageStore {
       blobs.add(record.id);
       for (const layer of record.layers) blobs.add(layer.digest);
     }
-    await this.#folder.removeAllBut(blobs, new Set(kept.map((entry) => entry.record.id)));
+    const ids = new Set(kept.map((entry) => entry.record.id));
+    this.#folder.removeOldManifests(ids, OLD_MANIFESTS);
+    await this.#folder.removeAllBut(blobs, ids);
   }
 
   /** The last tree of an image was closed. */

@@ -1,3 +1,4 @@
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BootyardError } from '../errors.ts';
 import { EntryType, type LayerEntry, type LayerIndex, LayerIndexBuilder } from './layer-index.ts';
@@ -256,6 +257,16 @@ export function scanTarSync(fd: number, size: number, options: ScanOptions = {})
   const scanner = new TarScanner(fd, size, options);
   while (scanner.step());
   return scanner.finish();
+}
+
+/** `scanTarSync` of a small file. */
+export function scanTarFile(path: string): LayerIndex {
+  const fd = openSync(path, 'r');
+  try {
+    return scanTarSync(fd, fstatSync(fd).size);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** `scanTarSync` with pauses, so that the servers of running nodes go on meanwhile. */

@@ -94,6 +94,24 @@ export function entryHeader(entry: TarEntry, size: number): Buffer {
   return Buffer.concat([extended, data, padding(data.length), plain]);
 }
 
+/**
+ * The header records of an entry as GNU tar writes them, which busybox reads (it passes over pax headers): long names as
+ * entries of types L and K, large numbers in base 256. `path` and `target` are bytes as latin1 text.
+ */
+export function gnuEntryHeader(entry: TarEntry, size: number): Buffer {
+  const path = Buffer.from(entry.path, 'latin1');
+  const target = Buffer.from(entry.target ?? '', 'latin1');
+  const long = (flag: string, name: Buffer): Buffer[] => {
+    if (name.length <= 100) return [];
+    const bytes = Buffer.concat([name, Buffer.of(0)]);
+    const link = Buffer.from('././@LongLink');
+    const header = headerRecord(flag, link, Buffer.alloc(0), bytes.length, { mode: 0 });
+    return [header, bytes, padding(bytes.length)];
+  };
+  const plain = headerRecord(FLAGS[entry.type], path, target, size, entry, 'base256');
+  return Buffer.concat([...long('K', target), ...long('L', path), plain]);
+}
+
 /** One ustar header (POSIX.1-2017 pax, "ustar Interchange Format"). What does not fit is in an extended header. */
 function headerRecord(
   flag: string,
@@ -101,17 +119,23 @@ function headerRecord(
   target: Buffer,
   size: number,
   entry: Pick<TarEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'major' | 'minor'>,
+  tooLarge: 'extended' | 'base256' = 'extended',
 ): Buffer {
   const record = Buffer.alloc(RECORD);
   const octal = (value: number, at: number, length: number): void => {
     record.write(value.toString(8).padStart(length - 1, '0'), at, 'latin1');
   };
+  const number = (value: number | undefined, max: number, at: number, length: number): void => {
+    if (tooLarge === 'extended' || (value ?? 0) <= max) return octal(bounded(value, max), at, length);
+    record.writeBigUInt64BE(BigInt(Math.floor(value ?? 0)), at + length - 8);
+    record.writeUInt8(record.readUInt8(at) | 0x80, at);
+  };
   path.copy(record, 0, 0, 100);
   octal(entry.mode & 0o7777, 100, 8);
-  octal(bounded(entry.uid, MAX_ID), 108, 8);
-  octal(bounded(entry.gid, MAX_ID), 116, 8);
-  octal(bounded(size, MAX_SIZE), 124, 12);
-  octal(bounded(entry.mtime, MAX_SIZE), 136, 12);
+  number(entry.uid, MAX_ID, 108, 8);
+  number(entry.gid, MAX_ID, 116, 8);
+  number(size, MAX_SIZE, 124, 12);
+  number(entry.mtime, MAX_SIZE, 136, 12);
   record.fill(' ', 148, 156);
   record.write(flag, 156, 'latin1');
   target.copy(record, 157, 0, 100);

@@ -29,7 +29,7 @@ export class BootWatch {
   readonly timeline: BootTimeline;
   readonly #options: BootWatchOptions;
   readonly #timer: NodeJS.Timeout;
-  readonly #begun = performance.now();
+  #begun = performance.now();
   #progressAt = performance.now();
   #stallReportAt = -Infinity;
   #nfsBytes = -1;
@@ -56,7 +56,9 @@ export class BootWatch {
     if (isStall) this.#stallReportAt = performance.now();
     else this.#progressed();
     if (event.kind === 'log') return;
-    this.#keep(event);
+    // A copy takes the time that its size needs.
+    if (event.kind === 'copy') this.#begun = performance.now();
+    if (event.kind !== 'copy' || event.phase !== 'progress') this.#keep(event);
     const { current } = this.timeline;
     this.timeline.take(event);
     // What went wrong in a stage that is over did not end the boot.

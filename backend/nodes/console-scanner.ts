@@ -16,6 +16,8 @@ const MEANINGFUL: readonly RegExp[] = [
   /Run \S+ as init process/,
   /^\*\*\* .+ \*\*\*$/,
   /^>>> /,
+  // What walt-boot-modes finds on the disks.
+  /^(Detected|Using) boot-mode: |^Falling back to default boot mode: |^Note: .*\bwalt-hybrid\b|^\w+: not enough room for copying/,
   /Kernel panic - not syncing/,
   /Out of memory: Kill/,
   ...STALL_REPORTS,

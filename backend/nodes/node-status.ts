@@ -33,6 +33,13 @@ export class NodeStatus {
     this.notify();
   }
 
+  /** What a boot that goes on is doing, for those who look at it now; null when there is nothing to say any more. */
+  progress(sentence: string | null): void {
+    if (this.#state !== 'booting') return;
+    this.#reason = sentence;
+    this.notify();
+  }
+
   /** Something else that clients see of the node changed, such as a setting. */
   notify(): void {
     this.#parts.onChange(this.info());

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../errors.ts';
 import type { BusEvent } from '../events/bus.ts';
-import type { Timeline } from '../events/timeline.ts';
+import { copySentence, type Timeline } from '../events/timeline.ts';
 import { BootJournal } from './boot-journal.ts';
 import { guestEnd, isPanicEnd } from './console-scanner.ts';
 import { NodeConsole, type ConsoleViewer } from './console.ts';
@@ -167,6 +167,8 @@ export class NodeSupervisor {
       this.#recovery.agentBooted();
       this.#turns.enqueue(() => this.disks.booted());
     }
+    if (event.kind === 'copy') this.#status.progress(copySentence(event));
+    if (event.kind === 'agent' && event.phase === 'failed') this.#fail(event.detail ?? 'It gave up.');
     if (event.kind === 'agent' && event.phase === 'lost') this.#recovery.agentLost(TIMES.unreachable);
     if (event.kind === 'console' && this.#machine) {
       this.#panics.take(event.line, typeof this.record.running?.bootedAt === 'number');
@@ -351,11 +353,15 @@ export class NodeSupervisor {
   }
 
   #panicked(text: string): void {
+    this.#status.publishQemu('panicked', text);
+    this.#fail(`${text} (${this.#journal.stage ?? 'after it was booted'}).`);
+  }
+
+  /** Trying again would not help. */
+  #fail(reason: string): void {
     const machine = this.#machine;
     this.#turns.enqueue(async () => {
       if (!machine || this.#machine !== machine) return;
-      const reason = `${text} (${this.#journal.stage ?? 'after it was booted'}).`;
-      this.#status.publishQemu('panicked', text);
       this.#parts.log(`node ${this.record.name} failed: ${reason}`);
       await this.#end('failed', reason);
       this.#settle('failed', reason);
