@@ -15,6 +15,7 @@ import { HybridService } from './boot/hybrid/service.ts';
 import { BootPlanner } from './boot/plan.ts';
 import { RootExports } from './boot/root-exports.ts';
 import { ServedNodes } from './boot/served-nodes.ts';
+import { canSwap } from './boot/swap.ts';
 import { messageOf } from './errors.ts';
 import { EventBus } from './events/bus.ts';
 import { ImageStore } from './images/store.ts';
@@ -26,6 +27,7 @@ import { ownHostPid } from './lab/host-process.ts';
 import { enterArgv } from './lab/launch.ts';
 import { LabNetwork, NETWORK } from './lab/network.ts';
 import { answerRouterSolicitations } from './lab/router.ts';
+import { SwapProcess } from './lab/swap-process.ts';
 import { NodeManager } from './nodes/manager.ts';
 import { PortBoard } from './nodes/port-board.ts';
 import { DhcpServer } from './protocols/dhcp/server.ts';
@@ -60,7 +62,17 @@ async function main(): Promise<void> {
   const keys = await labKeys(paths.keys);
 
   const accelerator = new Accelerator({ images, ...probeFiles(paths) });
-  const served = new ServedNodes();
+  const swap = new SwapProcess({
+    address: NETWORK.address,
+    run: paths.run,
+    folder: paths.data,
+    publish: bus.publish,
+    log,
+  });
+  const served = new ServedNodes((plans) => {
+    const boots = plans.map(({ node, id }) => [node.ip, id] as const);
+    swap.serve(Object.fromEntries(boots), plans.some(canSwap));
+  });
   const nodeServers: NodeServer[] = [];
   const planner = new BootPlanner({
     images,
@@ -207,6 +219,7 @@ async function main(): Promise<void> {
 
   // Nodes that run since before this daemon wait for their files: adopt them, then serve.
   await nodes.start();
+  swap.start();
   await images.collect();
   for (const server of servers) await server.start();
   await api.start();
@@ -220,6 +233,7 @@ async function main(): Promise<void> {
     await nodes.close();
     await api.close();
     for (const server of servers) await server.close();
+    swap.close();
     database.close();
     process.exit(0);
   };

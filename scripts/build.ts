@@ -11,6 +11,7 @@ rmSync(join(dist, 'guest'), { recursive: true, force: true });
 const entries: Record<string, string> = {
   extension: 'extension/extension.ts',
   daemon: 'backend/daemon.ts',
+  'swap-server': 'backend/swap-server.ts',
   cli: 'backend/cli/main.ts',
 };
 await build({

@@ -6,13 +6,21 @@ import type { BootPlan } from './plan.ts';
  */
 export class ServedNodes {
   readonly #byAddress = new Map<string, BootPlan>();
+  readonly #onChange: (plans: readonly BootPlan[]) => void;
+
+  /** `onChange` is told of all plans whenever there is one more or one less */
+  constructor(onChange: (plans: readonly BootPlan[]) => void = () => undefined) {
+    this.#onChange = onChange;
+  }
 
   add(plan: BootPlan): void {
     this.#byAddress.set(plan.node.ip, plan);
+    this.#onChange([...this.#byAddress.values()]);
   }
   remove(address: string): BootPlan | undefined {
     const plan = this.#byAddress.get(address);
     this.#byAddress.delete(address);
+    this.#onChange([...this.#byAddress.values()]);
     return plan;
   }
   byAddress(address: string): BootPlan | undefined {

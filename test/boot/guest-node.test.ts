@@ -121,11 +121,13 @@ describe('node scripts in a virtual machine', () => {
       'Mounting a RAM overlay on top of remote image...',
       'Switching to finalfs...',
       'Starting bg processes...',
+      'Mounting remote swap space on server...',
       'Starting walt image init...',
     ]);
     expect(machine.console).toContain('/persist was not mounted (cf. walt node config)');
     expect(machine.console).toContain('Setting clock... skipped (virtual node)');
     expect(machine.console).toContain('Using boot-mode: network');
+    expect(machine.console).toContain("skipped, this feature needs 'nbd-client' on the image.");
 
     machine.type('echo new >/etc/new; df / | tail -n1; tail -n1 /bin/walt-env; ls /run/walt/rootfs/mnt\n');
     await machine.shows('export walt_boot_mode="network"');

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { defaultImageTar } from './default-image.ts';
 import type { TestLab } from './lab.ts';
 
@@ -10,6 +10,15 @@ export interface Change {
   remove?: string[];
   /** executable text files by name */
   add?: Record<string, string>;
+  /** files of the host by name */
+  copy?: Record<string, string>;
+}
+
+/** A program of the host with the libraries that it needs and the tiny image may lack; the host is a Debian, too. */
+export function programOfHost(path: string): Record<string, string> {
+  const libraries = execFileSync('ldd', [path], { encoding: 'utf8' }).matchAll(/=> (\/\S*\/([^/\s]+))/g);
+  const files = [...libraries].map(([, file = '', name = '']) => [`usr/lib/x86_64-linux-gnu/${name}`, file]);
+  return Object.fromEntries([[`usr/sbin/${basename(path)}`, path], ...files]);
 }
 
 /** Imports the tiny image with files removed or added, under another name. */
@@ -23,10 +32,12 @@ export async function importVariant(lab: TestLab, name: string, change: Change):
     for (const path of change.remove ?? []) {
       execFileSync('tar', ['--delete', '-f', copy, member.get(path) ?? path], { stdio: 'pipe' });
     }
-    for (const [path, text] of Object.entries(change.add ?? {})) {
+    const added = Object.entries({ ...change.add, ...change.copy });
+    for (const [path, content] of added) {
       const file = join(folder, 'new', path);
       mkdirSync(dirname(file), { recursive: true });
-      writeFileSync(file, text);
+      if (change.copy?.[path] === undefined) writeFileSync(file, content);
+      else copyFileSync(content, file);
       chmodSync(file, 0o755);
       if (member.has(path) && !change.remove?.includes(path))
         execFileSync('tar', ['--delete', '-f', copy, member.get(path) ?? path], { stdio: 'pipe' });

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { messageOf } from '../../errors.ts';
+import { messageOf, systemCode } from '../../errors.ts';
 import type { NbdEvent } from '../../events/bus.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { ByteQueue } from './byte-queue.ts';
@@ -9,6 +9,8 @@ import { Outbox } from './outbox.ts';
 import { Transmission } from './transmission.ts';
 
 const KEEPALIVE_MS = 15_000;
+/** A store that fails does so for every request: once in this time it is said. */
+const FAILURE_MS = 10_000;
 /** Bytes of option replies that may wait: an honest client reads each before it asks again. */
 const MOST_WAITING = 64 * 1024;
 
@@ -35,6 +37,7 @@ export class NbdConnection {
   #isWorking = false;
   #isClosing = false;
   #cause: string | undefined;
+  #nextFailure = 0;
 
   constructor(socket: Socket, parts: ConnectionParts) {
     this.#socket = socket;
@@ -109,6 +112,7 @@ export class NbdConnection {
       terms: { size, readOnly, structured },
       onProgress: () => this.#work(),
       onEnd: (cause) => this.#close(cause),
+      onFailure: (error) => this.#reportFailure(path, error),
     });
     return { export: opened, store, transmission, started: performance.now() };
   }
@@ -147,6 +151,14 @@ export class NbdConnection {
       this.#report({ phase: 'refused', path, cause: 'no export has this name' });
     } else if (cause) this.#report({ phase: 'refused', path: '', cause });
   }
+  #reportFailure(path: string, error: unknown): void {
+    const now = performance.now();
+    if (now < this.#nextFailure) return;
+    this.#nextFailure = now + FAILURE_MS;
+    const full = systemCode(error) === 'ENOSPC' ? 'no room for its data, ' : '';
+    this.#report({ phase: 'refused', path, cause: `a request failed: ${full}${messageOf(error)}` });
+  }
+
   #report(event: Pick<NbdEvent, 'phase' | 'path'> & Partial<NbdEvent>): void {
     this.#parts.report({ bytes: 0, bytesWritten: 0, storedBytes: 0, ...event });
   }

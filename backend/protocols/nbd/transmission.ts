@@ -25,6 +25,8 @@ export interface TransmissionParts {
   onProgress: () => void;
   /** The connection is to be closed when all is sent; no cause when the client wished so. */
   onEnd: (cause: string | undefined) => void;
+  /** The store could not do what a request asks for. The client has its answer. */
+  onFailure: (error: unknown) => void;
 }
 
 /**
@@ -103,7 +105,7 @@ export class Transmission {
     try {
       await work();
     } catch (error) {
-      this.#reply(request, nbdErrorOf(error));
+      this.#reply(request, this.#failure(error));
     }
     this.#done();
   }
@@ -207,7 +209,7 @@ export class Transmission {
       await store.write(data, position);
       this.bytesWritten += data.length;
     } catch (error) {
-      job.error = nbdErrorOf(error);
+      job.error = this.#failure(error);
     }
     this.#bytes -= data.length;
     if (pooled) pool.give(pooled);
@@ -223,7 +225,7 @@ export class Transmission {
       try {
         await this.#parts.store.flush();
       } catch (error) {
-        job.error = nbdErrorOf(error);
+        job.error = this.#failure(error);
       }
     }
     this.#reply(request, job.error);
@@ -240,6 +242,11 @@ export class Transmission {
   #reply(request: Request, error: NbdError): void {
     const isChunk = request.command === Command.read && this.#parts.terms.structured;
     this.#parts.outbox.send(isChunk ? errorChunk(request, error) : simpleReply(request, error));
+  }
+
+  #failure(error: unknown): NbdError {
+    this.#parts.onFailure(error);
+    return nbdErrorOf(error);
   }
 
   #end(cause: string | undefined): void {
