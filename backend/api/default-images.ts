@@ -4,17 +4,26 @@ import { makeInitrd } from '../boot/initrd.ts';
 import { BootyardError } from '../errors.ts';
 import { buildDefault } from '../images/default/debian.ts';
 import type { ImageVariant } from '../images/default/recipe.ts';
-import { buildTiny } from '../images/default/tiny.ts';
+import { buildArmTiny, buildTiny } from '../images/default/tiny.ts';
 import { imageName } from '../images/names.ts';
 import type { ApiClient } from './client.ts';
 import type { Progress } from './contract.ts';
 import type { ImageInfo } from './image.ts';
 
-const builders = { 'pc-x86-64-tiny': buildTiny, 'pc-x86-64-default': buildDefault };
+const builders = {
+  'pc-x86-64-tiny': buildTiny,
+  'pc-x86-64-default': buildDefault,
+  'qemu-arm-64-tiny': buildArmTiny,
+};
 type DefaultImage = keyof typeof builders;
+/** Those that are built when none is named. */
+const USUAL: DefaultImage[] = ['pc-x86-64-tiny', 'pc-x86-64-default'];
+
+/** Every default image that can be built. */
+export const DEFAULT_IMAGES = Object.keys(builders);
 
 export interface BuildDefaultOptions {
-  /** all default images when absent */
+  /** those of the usual model when absent */
   names?: string[];
   /** instead of them: the Debian image with more in it */
   variant?: ImageVariant;
@@ -39,7 +48,7 @@ export async function buildDefaultImages(
   const { variant } = options;
   const recipes = variant
     ? [{ name: imageName(variant.name), build: buildDefault }]
-    : (options.names ?? Object.keys(builders)).map((name) => ({ name, build: builders[defaultImage(name)] }));
+    : (options.names?.map(defaultImage) ?? USUAL).map((name) => ({ name, build: builders[name] }));
   const there = new Set((await client.call('image.list', {})).map((image) => image.name));
   for (const { name, build } of recipes.filter((recipe) => options.force || !there.has(recipe.name))) {
     const built = await build({
@@ -57,11 +66,12 @@ export async function buildDefaultImages(
 }
 
 function defaultImage(name: string): DefaultImage {
-  if (name === 'pc-x86-64-tiny' || name === 'pc-x86-64-default') return name;
-  const known = Object.keys(builders).join(' and ');
-  throw new BootyardError('image.noRecipe', `There is no default image '${name}'; there are ${known}.`, {
-    name,
-  });
+  if (Object.hasOwn(builders, name)) return name as DefaultImage;
+  throw new BootyardError(
+    'image.noRecipe',
+    `There is no default image '${name}'; there are ${DEFAULT_IMAGES.join(', ')}.`,
+    { name },
+  );
 }
 
 /** Built tars stay here, so that another lab of the same user does not build them again. */

@@ -12,7 +12,7 @@ export type { InitrdTree } from './initrd-tree.ts';
 
 export interface InitrdOptions {
   /** path of the kernel in the image; it says which modules belong to it */
-  kernel?: string;
+  kernel: string;
   /** Smaller, but slower to start: the guest has to unpack it. Default: false. */
   gzip?: boolean;
 }
@@ -29,16 +29,16 @@ const APPLETS = [
   'modprobe',
   'mount',
 ].concat(['reboot', 'route', 'setsid', 'sh', 'sleep', 'switch_root', 'tr', 'ls', 'dmesg']);
-const LIBRARY_FOLDERS = ['/lib', '/lib64', '/usr/lib', '/usr/lib64', '/lib/x86_64-linux-gnu'].concat([
-  '/usr/lib/x86_64-linux-gnu',
-]);
+const LIBRARY_FOLDERS = ['/lib', '/lib64', '/usr/lib', '/usr/lib64'].concat(
+  ['x86_64', 'aarch64'].flatMap((name) => [`/lib/${name}-linux-gnu`, `/usr/lib/${name}-linux-gnu`]),
+);
 
 /**
  * An initrd for an image: the image's busybox, the modules that a node needs to mount its NFS root, and a short init of
  * ours. Throws a sentence when the image lacks busybox or such modules.
  */
-export function makeInitrd(tree: InitrdTree, options: InitrdOptions = {}): Buffer {
-  const modules = neededModules(tree, kernelRelease(tree, options.kernel ?? '/boot/pc-x86-64/kernel'));
+export function makeInitrd(tree: InitrdTree, options: InitrdOptions): Buffer {
+  const modules = neededModules(tree, kernelRelease(tree, options.kernel));
   const folders = new Folders();
   for (const folder of ['bin', 'dev', 'etc', 'proc', 'root', 'run', 'sys']) folders.add(folder);
   const files: CpioEntry[] = [
@@ -114,14 +114,19 @@ function libraryAt(tree: InitrdTree, path: string): CpioEntry {
 }
 
 /**
- * The release of a bzImage (`kernel_version` of the kernel's Documentation/arch/x86/boot.rst); for other kernels the
- * only folder in /lib/modules.
+ * The release that a kernel names: `kernel_version` of a bzImage (the kernel's Documentation/arch/x86/boot.rst), the
+ * banner in an arm64 Image, which is not compressed ("ARM\x64" at 56, Documentation/arm64/booting.rst). For other kernels
+ * the only folder in /lib/modules.
  */
 function kernelRelease(tree: InitrdTree, path: string): string {
   const kernel = readIfFile(tree, path);
   const offset = kernel && kernel.length > 0x210 ? kernel.readUInt16LE(0x20e) + 0x200 : 0;
   if (kernel && kernel.toString('latin1', 0x202, 0x206) === 'HdrS' && offset > 0x200) {
     return kernel.toString('latin1', offset, offset + 128).split(/[\0 ]/, 1)[0] ?? '';
+  }
+  if (kernel?.toString('latin1', 56, 60) === 'ARMd') {
+    const banner = kernel.indexOf('Linux version ');
+    if (banner >= 0) return kernel.toString('latin1', banner + 14, banner + 128).split(' ', 1)[0] ?? '';
   }
   const [only, ...others] = filesBelow(tree, '/lib/modules');
   if (only && others.length === 0) return only;

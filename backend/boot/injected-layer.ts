@@ -127,8 +127,9 @@ function fillTemplates(
 /** An image without an initrd gets one made from its own modules and busybox. */
 function addInitrd(layer: LayerBuilder, tree: ImageTree, model: string): void {
   const path = `/boot/${model}/initrd`;
-  if (tree.lookupPath(path) !== 0 || tree.lookupPath(`/boot/${model}/kernel`) === 0) return;
-  layer.file(path, 0o644, makeInitrd(tree));
+  const kernel = `/boot/${model}/kernel`;
+  if (tree.lookupPath(path) !== 0 || tree.lookupPath(kernel) === 0) return;
+  layer.file(path, 0o644, makeInitrd(tree, { kernel }));
 }
 
 function readText(tree: ImageTree, path: string): string {

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { buildDefaultImages, type BuildDefaultOptions } from '../api/default-images.ts';
+import { buildDefaultImages, type BuildDefaultOptions, DEFAULT_IMAGES } from '../api/default-images.ts';
 import type { Params } from '../api/contract.ts';
 import type { ImageInfo } from '../api/image.ts';
 import type { LabSession, Session } from './session.ts';
@@ -45,7 +45,7 @@ export function addImageCommands(program: Command, session: Session): void {
   image
     .command('build-default')
     .description('build the default images from Debian packages; those that are there stay')
-    .argument('[name...]')
+    .argument('[name...]', `of ${DEFAULT_IMAGES.join(', ')}; without one, those of pc-x86-64`)
     .option('--as <image>', 'build the Debian image under another name, with more in it')
     .option('--packages <names>', 'with --as: Debian packages to add, such as docker.io,iptables')
     .option('--files <folder>', 'with --as: files to put on top of the root file system, owned by root')

@@ -2,17 +2,23 @@ import { join } from 'node:path';
 import { makeInitrd } from '../../backend/boot/initrd.ts';
 import { buildDefault } from '../../backend/images/default/debian.ts';
 import type { BuiltImage } from '../../backend/images/default/recipe.ts';
-import { buildTiny } from '../../backend/images/default/tiny.ts';
+import { buildArmTiny, buildTiny } from '../../backend/images/default/tiny.ts';
 
 const workFolder = join(import.meta.dirname, '../../.cache/bootyard');
+const builders = {
+  'pc-x86-64-tiny': buildTiny,
+  'pc-x86-64-default': buildDefault,
+  'qemu-arm-64-tiny': buildArmTiny,
+};
+export type DefaultImage = keyof typeof builders;
+
 const built = new Map<string, Promise<BuiltImage>>();
 
 /** The root file system of a default image; built once for all tests of this checkout. */
-export function defaultImageTar(name: 'pc-x86-64-tiny' | 'pc-x86-64-default'): Promise<BuiltImage> {
+export function defaultImageTar(name: DefaultImage): Promise<BuiltImage> {
   const known = built.get(name);
   if (known) return known;
-  const build = name === 'pc-x86-64-tiny' ? buildTiny : buildDefault;
-  const image = build({
+  const image = builders[name]({
     workFolder,
     signal: new AbortController().signal,
     progress: () => undefined,

@@ -7,7 +7,7 @@ import type { ImageInfo } from '../../backend/api/image.ts';
 import type { LabStatus } from '../../backend/api/lab.ts';
 import type { NodeInfo, Timeline } from '../../backend/api/node.ts';
 import { labPaths, type Paths } from '../../backend/state/paths.ts';
-import { defaultImageTar } from './default-image.ts';
+import { defaultImageTar, type DefaultImage } from './default-image.ts';
 
 export const repository = join(import.meta.dirname, '../..');
 
@@ -95,7 +95,7 @@ export class TestLab {
   inNode(name: string, command: string): Promise<string> {
     return this.bootyard('node', 'run', name, command);
   }
-  async importDefault(name: 'pc-x86-64-tiny' | 'pc-x86-64-default'): Promise<void> {
+  async importDefault(name: DefaultImage): Promise<void> {
     const { tar, labels } = await defaultImageTar(name);
     const flags = Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]);
     await this.bootyard('image', 'import', tar, name, ...flags);

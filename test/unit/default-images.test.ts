@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -17,7 +18,8 @@ import { FolderTree } from '../../backend/images/default/folder-tree.ts';
 import {
   contentKey,
   imageLabels,
-  installBootScripts,
+  installIpxeScripts,
+  installUbootScript,
   keepTar,
   normalizeModes,
   packRoot,
@@ -100,7 +102,7 @@ describe('run', () => {
 
 describe('recipes', () => {
   it('install the second stage where an image keeps it', () => {
-    installBootScripts(folder);
+    installIpxeScripts(folder, 'pc-x86-64');
     expect(readdirSync(join(folder, 'boot/pc-x86-64')).toSorted()).toEqual(
       ['QEMU', 'server-params.ipxe', 'start-generic-2.ipxe', 'start-generic.ipxe', 'start.ipxe'].toSorted(),
     );
@@ -108,8 +110,19 @@ describe('recipes', () => {
     expect(existsSync(machine)).toBe(true);
   });
 
+  it('have a U-Boot script that mkimage would have written', () => {
+    installUbootScript(folder, 'some-board');
+    const made = join(folder, 'boot/some-board/start.uboot');
+    const source = join(recipeFolder('uboot'), 'start.uboot');
+    const wanted = join(folder, 'wanted');
+    execFileSync('mkimage', ['-A', 'arm64', '-T', 'script', '-C', 'none', '-d', source, wanted], {
+      env: { ...process.env, SOURCE_DATE_EPOCH: '1700000000' },
+    });
+    expect(readFileSync(made)).toEqual(readFileSync(wanted));
+  });
+
   it('carry the labels of the image contract', () => {
-    expect(imageLabels('pc-x86-64-tiny')).toEqual({
+    expect(imageLabels('pc-x86-64-tiny', 'pc-x86-64')).toEqual({
       'walt.node.models': 'pc-x86-64',
       'walt.server.minversion': '4',
       'walt.image.preferred-name': 'pc-x86-64-tiny',

@@ -4,7 +4,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { writeCpio } from '../../backend/boot/initrd-cpio.ts';
 import { elfNeeds } from '../../backend/boot/initrd-elf.ts';
-import { makeInitrd, type InitrdTree } from '../../backend/boot/initrd.ts';
+import { makeInitrd, type InitrdOptions, type InitrdTree } from '../../backend/boot/initrd.ts';
 
 /** A tree of paths and contents; a folder is whatever has something below it. */
 class MapTree implements InitrdTree {
@@ -105,9 +105,14 @@ describe('writeCpio', () => {
   });
 });
 
+const KERNEL = '/boot/pc-x86-64/kernel';
+function initrdOf(tree: InitrdTree, options: Partial<InitrdOptions> = {}): Buffer {
+  return makeInitrd(tree, { kernel: KERNEL, ...options });
+}
+
 describe('makeInitrd', () => {
   it('holds init, busybox and the needed modules with what they depend on', () => {
-    const names = listed(makeInitrd(image()));
+    const names = listed(initrdOf(image()));
     const modules = names.filter((name) => name.endsWith('.ko')).map((name) => name.slice(MODULES.length));
     expect(modules.sort()).toEqual(
       [
@@ -129,7 +134,7 @@ describe('makeInitrd', () => {
   });
 
   it('stores compressed modules plain and says so in modules.dep', () => {
-    const initrd = makeInitrd(image());
+    const initrd = initrdOf(image());
     expect(extracted(initrd, `${MODULES.slice(1)}/kernel/fs/nfs/nfs.ko`)).toBe('nfs');
     expect(extracted(initrd, `${MODULES.slice(1)}/modules.dep`)).toContain(
       'kernel/fs/nfs/nfs.ko: kernel/net/sunrpc.ko\n',
@@ -138,8 +143,8 @@ describe('makeInitrd', () => {
   });
 
   it('is the same for the same image, compressed or not', () => {
-    expect(makeInitrd(image())).toEqual(makeInitrd(image()));
-    expect(gunzipSync(makeInitrd(image(), { gzip: true }))).toEqual(makeInitrd(image()));
+    expect(initrdOf(image())).toEqual(initrdOf(image()));
+    expect(gunzipSync(initrdOf(image(), { gzip: true }))).toEqual(initrdOf(image()));
   });
 
   it('takes the libraries of a busybox that needs them', () => {
@@ -151,10 +156,10 @@ describe('makeInitrd', () => {
       [interpreter]: 'loader',
       [`/usr/lib/${library}`]: 'library',
     });
-    expect(listed(makeInitrd(tree))).toEqual(
+    expect(listed(initrdOf(tree))).toEqual(
       expect.arrayContaining([interpreter.slice(1), `usr/lib/${library}`]),
     );
-    expect(() => makeInitrd(image({ '/bin/busybox': busybox, [interpreter]: 'loader' }))).toThrow(
+    expect(() => initrdOf(image({ '/bin/busybox': busybox, [interpreter]: 'loader' }))).toThrow(
       `needs ${library}`,
     );
   });
@@ -166,11 +171,18 @@ describe('makeInitrd', () => {
     [{ [`${MODULES}/modules.dep`]: undefined }, 'run depmod in the image'],
     [{ [`${MODULES}/modules.dep`]: 'kernel/fs/other.ko:\n' }, 'has no virtio_net, neither as a module'],
   ])('says what is wrong with an image: %#', (changes, sentence) => {
-    expect(() => makeInitrd(image(changes))).toThrow(sentence);
+    expect(() => initrdOf(image(changes))).toThrow(sentence);
+  });
+
+  it('reads the release of an arm64 kernel from its banner', () => {
+    const arm = Buffer.alloc(4096);
+    arm.write('ARM\x64', 56, 'latin1');
+    arm.write('Linux version 6.9.9-arm64 (builder)', 2000, 'latin1');
+    expect(() => initrdOf(image({ [KERNEL]: arm }))).toThrow('kernel 6.9.9-arm64 but no');
   });
 
   it('finds the modules of a kernel that does not name itself when there is only one choice', () => {
-    expect(listed(makeInitrd(image({ '/boot/pc-x86-64/kernel': 'not a bzImage' })))).toContain('init');
+    expect(listed(initrdOf(image({ '/boot/pc-x86-64/kernel': 'not a bzImage' })))).toContain('init');
   });
 });
 

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BootyardError } from '../../errors.ts';
+import { hostArchitecture } from '../import-layout.ts';
 import { run, type RunOptions } from './run.ts';
 
 const RELEASE = 'bookworm';
@@ -60,11 +61,19 @@ function sourceLine(uri: string, release: string, component: string, key: string
 /** apt with lists, cache and state of its own: needs no root and changes nothing of the host. */
 export class PrivateApt {
   readonly #folder: string;
+  readonly #architectures: readonly string[];
   readonly #options: RunOptions;
 
-  constructor(folder: string, options: RunOptions) {
+  /** `architecture`: of the packages, as Debian names it; those of the host can be had too, as `<package>:<its name>` */
+  constructor(folder: string, architecture: string, options: RunOptions) {
     this.#folder = folder;
+    this.#architectures = [...new Set([architecture, hostArchitecture()])];
     this.#options = options;
+  }
+
+  /** Its packages' programs run on this machine. */
+  get isForHost(): boolean {
+    return this.#architectures.length === 1;
   }
 
   /** Fetches the package lists. */
@@ -120,8 +129,8 @@ export class PrivateApt {
       'Dir::State::lists': join(folder, 'lists'),
       'Dir::State::status': join(folder, 'status'),
       'Dir::Cache': join(folder, 'cache'),
-      'APT::Architecture': 'amd64',
-      'APT::Architectures': 'amd64',
+      'APT::Architecture': this.#architectures[0] ?? '',
+      'APT::Architectures': this.#architectures.join(','),
       'APT::Sandbox::User': 'root',
       'Acquire::Languages': 'none',
       'APT::Get::List-Cleanup': 'false',

@@ -7,7 +7,7 @@ import { debianSources, downloadSettings, PrivateApt } from './apt.ts';
 import {
   contentKey,
   imageLabels,
-  installBootScripts,
+  installIpxeScripts,
   keepTar,
   normalizeModes,
   packRoot,
@@ -17,7 +17,8 @@ import {
 import type { BuildOptions, BuiltImage } from './recipe.ts';
 import { run, type RunOptions } from './run.ts';
 
-const NAME = 'pc-x86-64-default';
+const MODEL = 'pc-x86-64';
+const NAME = `${MODEL}-default`;
 const PACKAGES = [
   'linux-image-cloud-amd64',
   'systemd',
@@ -50,7 +51,7 @@ export async function buildDefault(options: BuildOptions): Promise<BuiltImage> {
   try {
     options.progress('Reading the package lists');
     const sources = await debianSources(programs);
-    const apt = new PrivateApt(join(scratch, 'apt'), programs);
+    const apt = new PrivateApt(join(scratch, 'apt'), 'amd64', programs);
     await apt.update(sources);
     const folders = [recipeFolder('default'), recipeFolder('boot'), ...(files ? [files] : [])];
     const key = contentKey(folders, [RECIPE, ...EXCLUDED, ...(await apt.versions(packages))]);
@@ -60,7 +61,7 @@ export async function buildDefault(options: BuildOptions): Promise<BuiltImage> {
       await buildTar(scratch, { sources, packages, files }, options);
       keepTar(join(scratch, 'image.tar'), options.workFolder, fileName, tar);
     }
-    return { name, tar, labels: imageLabels(name) };
+    return { name, tar, labels: imageLabels(name, MODEL) };
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
@@ -78,7 +79,7 @@ async function buildTar(scratch: string, parts: Ingredients, options: BuildOptio
   const recipe = join(scratch, 'recipe.tar');
   const files = join(scratch, 'recipe');
   cpSync(join(recipeFolder('default'), 'root'), files, { recursive: true });
-  installBootScripts(files);
+  installIpxeScripts(files, MODEL);
   normalizeModes(
     files,
     ['hooks/zz-walt', 'scripts/init-bottom/walt-dev'].map((name) => `etc/initramfs-tools/${name}`),

@@ -10,10 +10,12 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { guestFolder } from '../../guest/injected.ts';
 import { run, type RunOptions } from './run.ts';
+import { ubootScript } from './uboot-script.ts';
 
 /** The time of all files that have none of their own: equal inputs give equal images. Seconds since the epoch. */
 export const SOURCE_DATE_EPOCH = 1_700_000_000;
@@ -54,12 +56,10 @@ export interface BuiltImage {
   labels: Record<string, string>;
 }
 
-export const MODEL = 'pc-x86-64';
-
 /** The labels of the WalT image contract. */
-export function imageLabels(name: string): Record<string, string> {
+export function imageLabels(name: string, model: string): Record<string, string> {
   return {
-    'walt.node.models': MODEL,
+    'walt.node.models': model,
     'walt.server.minversion': '4',
     'walt.image.preferred-name': name,
   };
@@ -70,9 +70,9 @@ export function recipeFolder(name: string): string {
   return join(guestFolder(), 'image', name);
 }
 
-/** Puts the boot scripts of the second stage into `/boot/<model>` of a root file system. */
-export function installBootScripts(root: string): void {
-  const target = join(root, 'boot', MODEL);
+/** Puts the scripts of the second stage, which iPXE runs, into `/boot/<model>` of a root file system. */
+export function installIpxeScripts(root: string, model: string): void {
+  const target = join(root, 'boot', model);
   const source = recipeFolder('boot');
   mkdirSync(target, { recursive: true });
   for (const name of readdirSync(source)) {
@@ -82,6 +82,14 @@ export function installBootScripts(root: string): void {
   const machine = join(target, 'QEMU/Standard PC (i440FX + PIIX, 1996)');
   mkdirSync(machine, { recursive: true });
   cpSync(join(source, 'QEMU/boot-params.ipxe'), join(machine, 'boot-params.ipxe'));
+}
+
+/** The same for U-Boot, which takes its scripts in a format of its own. */
+export function installUbootScript(root: string, model: string): void {
+  const target = join(root, 'boot', model);
+  mkdirSync(target, { recursive: true });
+  const text = readFileSync(join(recipeFolder('uboot'), 'start.uboot'));
+  writeFileSync(join(target, 'start.uboot'), ubootScript(text, SOURCE_DATE_EPOCH));
 }
 
 /** A key of all that an image is made of: recipe files, program text, package versions. */
