@@ -99,7 +99,7 @@ async function main(): Promise<void> {
     planner,
     agent: { reboot: (ip) => askNode(ip, 'REBOOT') },
     paths,
-    acceleration: () => accelerator.get(),
+    acceleration: (model) => accelerator.of(model),
     hostListeners,
     log,
     onChange: (node) => {

@@ -10,6 +10,8 @@ export { NodeInfo, NodeState } from '../nodes/info.ts';
 export { DiskInfo } from '../nodes/disks/node-disks.ts';
 export { SettingInfo, settingInfos } from '../nodes/setting-info.ts';
 export { checkSettings, settingsHelp, NodeSettings, withDefaults } from '../nodes/settings.ts';
+export { MODEL_NAMES } from '../boot/models.ts';
+export { modelSettings } from '../nodes/machines/model-settings.ts';
 export { Timeline } from '../events/timeline.ts';
 
 /** Node sets in WalT's syntax: names, comma lists, `all-nodes`, `my-nodes`. */
@@ -18,7 +20,13 @@ const NodeSet = z.array(z.string()).min(1);
 export const nodeMethods = {
   'node.list': method(z.object({ nodes: NodeSet.optional() }), z.array(NodeInfo)),
   'node.create': method(
-    z.object({ name: z.string(), image: z.string().optional(), settings: NodeSettings.optional() }),
+    /** `model`: absent, the one that the image serves, or pc-x86-64 */
+    z.object({
+      name: z.string(),
+      model: z.string().optional(),
+      image: z.string().optional(),
+      settings: NodeSettings.optional(),
+    }),
     NodeInfo,
   ),
   /** Sets the image if one is given, then powers the nodes on (again). Answers when QEMU runs. */

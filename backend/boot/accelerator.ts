@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { ImageStore } from '../images/store.ts';
 import { probeAcceleration, type Acceleration } from '../lab/acceleration.ts';
-import { DEFAULT_MODEL } from './models.ts';
+import { hostModel } from './models.ts';
 
 export interface AcceleratorParts {
   images: Pick<ImageStore, 'list' | 'tree'>;
@@ -26,7 +26,14 @@ export class Accelerator {
     return this.#known;
   }
 
-  /** May take ten seconds the first time on a host; see `probeAcceleration`. */
+  /** For nodes of a model. May take ten seconds the first time on a host; see `probeAcceleration`. */
+  async of(model: string): Promise<Acceleration> {
+    return model === hostModel()
+      ? this.get()
+      : { accel: 'tcg', reason: `${model} is not this host's processor` };
+  }
+
+  /** For nodes with the host's own processor. */
   get(): Promise<Acceleration> {
     this.#asked ??= this.#probe();
     return this.#asked;
@@ -47,7 +54,7 @@ export class Accelerator {
     for (const image of images.list()) {
       const tree = await images.tree(image.id);
       try {
-        const inode = tree.lookupPath(`/boot/${DEFAULT_MODEL}/kernel`);
+        const inode = tree.lookupPath(`/boot/${hostModel()}/kernel`);
         if (inode === 0 || tree.stat(inode).type !== 'file') continue;
         mkdirSync(dirname(kernel), { recursive: true });
         writeFileSync(`${kernel}.new`, tree.readFile(inode));

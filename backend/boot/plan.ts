@@ -8,11 +8,13 @@ import type { ImageRecord, ImageStore } from '../images/store.ts';
 import { scanTarFile } from '../images/tar-scan.ts';
 import { writeTar } from '../images/tar-writer.ts';
 import type { ImageTree } from '../images/tree.ts';
+import { armFirmware } from '../lab/arm.ts';
 import { firmwarePath } from './firmware.ts';
 import { injectedLayer, type LabIdentity } from './injected-layer.ts';
-import { nodeModel } from './models.ts';
+import { modelFor, nodeModel } from './models.ts';
 import type { ServedNodes } from './served-nodes.ts';
 import { stage1Path } from './stage1.ts';
+import { ubootFirmware } from './uboot.ts';
 
 export interface PlannedNode {
   mac: string;
@@ -36,10 +38,12 @@ export interface BootPlan {
   /** sentences on what of the image could not be used as it wants; the boot goes on without */
   readonly warnings: readonly string[];
 }
-/** Files for QEMU's -kernel and -initrd; none when the network card's ROM boots. */
+/** Files for QEMU's -kernel and -initrd, or for -bios and the flash chip after it; none when the network card's ROM boots. */
 export interface NodeFirmware {
   kernel?: string;
   initrd?: string;
+  bios?: string;
+  flash?: string;
 }
 
 const SavedPlan = z.object({
@@ -66,8 +70,11 @@ export class BootPlanner {
     this.#parts = parts;
   }
 
-  /** Writes the node's injected layer into `folder`, opens the tree, and serves it to the node's address. */
-  async plan(node: PlannedNode, folder: string): Promise<BootPlan> {
+  /**
+   * Writes the node's injected layer into `folder`, opens the tree, and serves it to the node's address. `deviceTree`: of
+   * the node's machine, for an image that brings none.
+   */
+  async plan(node: PlannedNode, folder: string, deviceTree?: Buffer): Promise<BootPlan> {
     const image = this.#image(node.image, node.model);
     this.release(node);
     const base = await this.#parts.images.tree(image.id);
@@ -77,7 +84,12 @@ export class BootPlanner {
       const described = { id: image.id, sizeKib: Math.ceil(image.sizeBytes / 1024) };
       const warnings: string[] = [];
       const warn = (sentence: string): void => void warnings.push(sentence);
-      writeTar(layerFile(folder, id), injectedLayer(base, node, described, this.#parts.lab, warn));
+      const layer = injectedLayer(base, node, described, this.#parts.lab, warn);
+      const dtb = `/boot/${node.model}/dtb`;
+      if (deviceTree && base.lookupPath(dtb) === 0) {
+        layer.push({ path: dtb, type: 'file', mode: 0o644, content: deviceTree });
+      }
+      writeTar(layerFile(folder, id), layer);
       const saved: SavedPlan = { id, imageId: image.id, node };
       writeFileSync(join(folder, 'plan.json.new'), JSON.stringify(saved));
       renameSync(join(folder, 'plan.json.new'), join(folder, 'plan.json'));
@@ -111,8 +123,17 @@ export class BootPlanner {
     this.#parts.served.remove(node.ip)?.tree.close();
   }
 
-  firmware(kind: 'ipxe' | 'pxe'): NodeFirmware {
+  firmware(kind: 'ipxe' | 'pxe', node: PlannedNode, folder: string): NodeFirmware {
+    if (nodeModel(node.model).firmware === 'U-Boot') return ubootFirmware(folder, node.mac);
     return kind === 'pxe' ? {} : { kernel: firmwarePath('ipxe.lkrn'), initrd: stage1Path() };
+  }
+
+  /** The model of a new node, from what its user asked for. Throws when this host cannot run such nodes. */
+  chooseModel(model: string | undefined, image: string | undefined): string {
+    const served = image === undefined ? undefined : this.#known(image).models;
+    const { name, firmware } = nodeModel(model ?? modelFor(served));
+    if (firmware === 'U-Boot') armFirmware();
+    return name;
   }
 
   /** Throws WalT's sentence when the image is unknown or not for this model. */
@@ -126,19 +147,21 @@ export class BootPlanner {
     if (found) return found;
     throw new BootyardError(
       'image.noDefault',
-      `There is no default image for ${model} nodes: build one with 'bootyard image build-default' or name one with --image.`,
+      `There is no default image for ${model} nodes: build one with 'bootyard image build-default ${model}-tiny' or name one with --image.`,
     );
   }
 
-  #image(name: string, model: string): ImageRecord {
+  #known(name: string): ImageRecord {
     const image = this.#parts.images.get(name);
-    if (!image) {
-      throw new BootyardError('image.unknown', `Error: No such image '${name}'. (tip: bootyard image show)`, {
-        image: name,
-      });
-    }
-    const models = (image.labels['walt.node.models'] ?? '').split(',').map((text) => text.trim());
-    if (!models.includes(nodeModel(model).name)) {
+    if (image) return image;
+    throw new BootyardError('image.unknown', `Error: No such image '${name}'. (tip: bootyard image show)`, {
+      image: name,
+    });
+  }
+
+  #image(name: string, model: string): ImageRecord {
+    const image = this.#known(name);
+    if (!image.models.includes(nodeModel(model).name)) {
       throw new BootyardError('image.incompatible', `Sorry, this image is not compatible with ${model}.`, {
         image: name,
         model,

@@ -1,4 +1,5 @@
-import { checkSettings, type NodeInfo, type NodeSettings, withDefaults } from '../api/node.ts';
+import type { Params } from '../api/contract.ts';
+import { checkSettings, modelSettings, type NodeInfo, type NodeSettings, withDefaults } from '../api/node.ts';
 import { bootAndWatch } from './boot-watch.ts';
 import type { LabSession } from './session.ts';
 import { type Consent, withConsent } from './consent.ts';
@@ -15,11 +16,7 @@ const STOP_AND_REMOVE: Consent = {
   unchanged: 'Nothing was removed.',
 };
 
-export async function create(
-  lab: LabSession,
-  params: { name: string; image?: string; settings: NodeSettings },
-  wait: boolean,
-): Promise<void> {
+export async function create(lab: LabSession, params: Params<'node.create'>, wait: boolean): Promise<void> {
   const powerOn = async () => {
     const node = await lab.call('node.create', params);
     lab.session.print(bootSentence(node));
@@ -57,7 +54,8 @@ export async function config(
 }
 
 function describeSettings(node: NodeInfo): string {
-  const lines = Object.entries(withDefaults(node.settings)).map(([name, value]) => `${name}=${value}`);
+  const settings = modelSettings(node.model, withDefaults(node.settings));
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
   return [`Node ${node.name} has the following config applied:`, ...lines.toSorted()].join('\n');
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { checkSettings, settingsHelp } from '../api/node.ts';
+import { checkSettings, MODEL_NAMES, settingsHelp } from '../api/node.ts';
 import { addNodeAccessCommands } from './node-access.ts';
 import { addNodeDiskCommands } from './node-disk.ts';
 import { addNodeExposeCommands } from './node-expose.ts';
@@ -10,6 +10,13 @@ import type { Session } from './session.ts';
 import { collect, nameValuePairs, timeoutSeconds } from './usage.ts';
 
 const SET = 'node names, comma separated, or all-nodes';
+
+interface CreateOptions {
+  image?: string;
+  model?: string;
+  set?: string[];
+  wait?: boolean;
+}
 
 /** Declares the verbs of `bootyard node`; what they do is in the files beside. */
 export function addNodeCommands(program: Command, session: Session): void {
@@ -51,17 +58,15 @@ function addEditingVerbs(node: Command, session: Session): void {
     .argument('<name>')
     .argument('[settings...]', 'settings as k=v')
     .option('--image <image>', 'the image to boot, instead of the default one')
+    .option('--model <model>', `${MODEL_NAMES.join(' or ')} (default: what the image serves, else the first)`)
     .option('--set <k=v>', 'a setting, such as ram=1G (may be given again)', collect)
     .option('--wait', 'wait until it is booted, with a line per boot stage')
     .addHelpText('after', () => `\n${settingsHelp()}`)
-    .action(
-      async (name: string, words: string[], options: { image?: string; set?: string[]; wait?: boolean }) => {
-        const settings = settingsOf([...(options.set ?? []), ...words]);
-        await session.withLab((lab) =>
-          create(lab, { name, image: options.image, settings }, options.wait ?? false),
-        );
-      },
-    );
+    .action(async (name: string, words: string[], options: CreateOptions) => {
+      const settings = settingsOf([...(options.set ?? []), ...words]);
+      const { image, model } = options;
+      await session.withLab((lab) => create(lab, { name, image, model, settings }, options.wait ?? false));
+    });
   node
     .command('config')
     .description('show settings, or change them')

@@ -176,6 +176,8 @@ export class BootTimeline {
   #console(line: string, mono: number): void {
     const version = /Linux version \S+/.exec(line)?.[0];
     if (version) return this.#enter('kernel', mono, version);
+    const loader = /^U-Boot \d\S*/.exec(line)?.[0];
+    if (loader) return this.#note(loader);
     const label = /^\*\*\* (.+?)\s*\*\*\*$/.exec(line)?.[1];
     if (label !== undefined) {
       if (/^Starting .*\binit\b/.test(label)) return this.#enter('init', mono, label);

@@ -8,6 +8,8 @@ interface Distribution {
 export type Need =
   | 'qemu'
   | 'ipxe'
+  | 'qemuArm'
+  | 'uboot'
   | 'ext4'
   | 'fat'
   | 'images'
@@ -25,6 +27,8 @@ const debian: Distribution = {
   packages: {
     qemu: 'qemu-system-x86',
     ipxe: 'ipxe',
+    qemuArm: 'qemu-system-arm',
+    uboot: 'u-boot-qemu',
     ext4: 'e2fsprogs',
     fat: 'dosfstools',
     images: 'qemu-utils',
@@ -46,6 +50,8 @@ const fedora: Distribution = {
     images: 'qemu-img',
     qemu: 'qemu-system-x86-core',
     ipxe: 'ipxe-bootimgs-x86',
+    qemuArm: 'qemu-system-aarch64-core',
+    uboot: 'uboot-images-armv8',
     ssh: 'openssh-clients',
     network: 'iproute',
   },
@@ -57,6 +63,7 @@ const arch: Distribution = {
     partitions: 'util-linux',
     images: 'qemu-img',
     qemu: 'qemu-system-x86',
+    qemuArm: 'qemu-system-aarch64',
     ssh: 'openssh',
   },
 };

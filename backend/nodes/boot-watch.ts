@@ -16,7 +16,7 @@ const PATIENCE = 5;
 /** How many complaints a reason names: the last ones of the stage. */
 const MAX_COMPLAINTS = 3;
 const COMPLAINT =
-  /ipxe\.org\/[0-9a-f]{8}|: (not found|No such file or directory|Permission denied)$|^\[FAILED\] |^You are in emergency/;
+  /ipxe\.org\/[0-9a-f]{8}|: (not found|No such file or directory|Permission denied)$|^(Wrong image format|Bad Linux ARM64 Image magic)|^\[FAILED\] |^You are in emergency/;
 /** The kernel's own words have a number that grows. */
 const STALLED = 'the kernel reports that a processor stands still';
 /** A kernel that stands still says so at length, every half minute or minute. ms */

@@ -10,6 +10,8 @@ const STALL_REPORTS = [/watchdog: BUG: soft lockup/, /rcu: INFO: \S+ (?:self-)?d
 const MEANINGFUL: readonly RegExp[] = [
   /^SeaBIOS \(version/,
   /^iPXE \d/,
+  /^U-Boot \d/,
+  /^(TFTP error: |Retry count exceeded|Wrong image format|Bad Linux ARM64 Image magic)/,
   /\(https?:\/\/ipxe\.org\/[0-9a-f]{8}\)/,
   /^No bootable device/,
   /Linux version \d/,

@@ -6,6 +6,7 @@ import type { ConsoleViewer } from './console.ts';
 import { parseExpose, settleExpose } from './expose.ts';
 import type { NodeInfo } from './info.ts';
 import type { DiskInfo } from './disks/node-disks.ts';
+import { checkModelSettings, modelSettings } from './machines/model-settings.ts';
 import { resolveSet } from './names.ts';
 import type { ExposedPort } from './port-board.ts';
 import type { NodeParts, PlannedNode, SupervisorParts } from './parts.ts';
@@ -18,6 +19,14 @@ import {
   type NodeSettings,
 } from './settings.ts';
 import { NodeSupervisor } from './supervisor.ts';
+
+export interface NewNode {
+  name: string;
+  /** the image's own when absent, if it serves only one */
+  model?: string;
+  image?: string;
+  settings?: NodeSettings;
+}
 
 /** All nodes of the lab. Sets of nodes are in WalT's syntax; operations on several nodes go on side by side. */
 export class NodeManager {
@@ -70,10 +79,11 @@ export class NodeManager {
   }
 
   /** Makes a node and switches it on, as WalT does. A node whose QEMU does not start stays, as failed. */
-  async create(params: { name: string; image?: string; settings?: NodeSettings }): Promise<NodeInfo> {
+  async create(params: NewNode): Promise<NodeInfo> {
     const { planner } = this.#parts;
-    const model = 'pc-x86-64';
     const settings = this.#settled(checkSettings(params.settings ?? {}), []);
+    const model = planner.chooseModel(params.model, params.image);
+    checkModelSettings(params.name, model, settings);
     const image = params.image ?? planner.defaultImage(model);
     planner.checkImage(image, model);
     const supervisor = this.#supervise(this.#registry.add({ name: params.name, model, image, settings }));
@@ -148,13 +158,16 @@ export class NodeManager {
     const message =
       names.length > 0
         ? [settingsMessage(names), ...(await this.#change(chosen, checkSettings(settings), force))]
-        : chosen.map(({ record }) => describeSettings(record.name, withDefaults(record.settings)));
+        : chosen.map(({ record }) =>
+            describeSettings(record.name, modelSettings(record.model, withDefaults(record.settings))),
+          );
     return { nodes: chosen.map((supervisor) => supervisor.info()), message: message.join('\n') };
   }
 
   /** Answers with warnings. */
   async #change(chosen: NodeSupervisor[], wanted: NodeSettings, force: boolean): Promise<string[]> {
     const { disks } = wanted;
+    for (const { record } of chosen) checkModelSettings(record.name, record.model, wanted);
     if (disks !== undefined && !force) for (const one of chosen) await one.disks.checkChange(disks);
     const settings = this.#settled(wanted, chosen);
     this.#registry.mergeSettings(

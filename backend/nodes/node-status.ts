@@ -1,5 +1,6 @@
 import type { QemuEvent } from '../events/bus.ts';
 import type { NodeInfo, NodeState } from './info.ts';
+import { modelSettings } from './machines/model-settings.ts';
 import type { SupervisorParts } from './parts.ts';
 import type { NodeRecord } from './registry.ts';
 import { withDefaults } from './settings.ts';
@@ -77,7 +78,7 @@ export class NodeStatus {
       stage: this.#state === 'booting' ? (this.#stage() ?? 'firmware') : null,
       bootStartedAt: isoTime(times?.startedAt),
       bootedAt: isoTime(times?.bootedAt),
-      settings: withDefaults(record.settings),
+      settings: modelSettings(record.model, withDefaults(record.settings)),
     };
   }
 }

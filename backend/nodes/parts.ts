@@ -1,4 +1,4 @@
-import type { PlannedNode } from '../boot/plan.ts';
+import type { NodeFirmware, PlannedNode } from '../boot/plan.ts';
 import type { EventBus } from '../events/bus.ts';
 import type { BootRecords } from '../state/boot-records.ts';
 import type { Database } from '../state/database.ts';
@@ -13,11 +13,15 @@ export interface Planner {
   plan(
     node: PlannedNode,
     folder: string,
+    deviceTree?: Buffer,
   ): Promise<{ readonly id: string; readonly warnings: readonly string[] }>;
   adopt(node: PlannedNode, folder: string): Promise<{ readonly id: string } | undefined>;
   /** The node is off: its connections are dropped, or its next boot could not connect from the same port. */
   release(node: PlannedNode): void;
-  firmware(kind: 'ipxe' | 'pxe'): { kernel?: string; initrd?: string };
+  /** What a node starts with; `folder` may take files of it. Throws when this host lacks the firmware. */
+  firmware(kind: 'ipxe' | 'pxe', node: PlannedNode, folder: string): NodeFirmware;
+  /** The model of a new node, from what its user asked for. Throws when this host cannot run such nodes. */
+  chooseModel(model: string | undefined, image: string | undefined): string;
   checkImage(image: string, model: string): void;
   defaultImage(model: string): string;
 }
@@ -47,7 +51,7 @@ export interface NodeParts {
   planner: Planner;
   agent: NodeAgent;
   paths: Pick<Paths, 'nodes' | 'run'>;
-  acceleration(): Promise<{ accel: 'kvm' | 'tcg'; reason: string }>;
+  acceleration(model: string): Promise<{ accel: 'kvm' | 'tcg'; reason: string }>;
   /** TCP ports of the host that are in use */
   hostListeners(): ReadonlySet<number>;
   log(line: string): void;

@@ -124,7 +124,7 @@ export function settingsMessage(names: readonly string[]): string {
 }
 
 /** WalT's listing of one node's settings, sorted by name. */
-export function describeSettings(node: string, settings: FullSettings): string {
+export function describeSettings(node: string, settings: NodeSettings): string {
   const lines = Object.entries(settings)
     .map(([name, value]) => `${name}=${value}`)
     .sort();

@@ -1,6 +1,8 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { nodeModel } from '../boot/models.ts';
+import type { NodeFirmware } from '../boot/plan.ts';
 import { messageOf } from '../errors.ts';
 import type { BusEvent } from '../events/bus.ts';
 import { copySentence, type Timeline } from '../events/timeline.ts';
@@ -12,10 +14,11 @@ import { DiskPause } from './disks/pause.ts';
 import type { NodeInfo } from './info.ts';
 import { forget, Machine, machinePlace, type MachineEnd, type MachinePlace } from './machine.ts';
 import { NodeDisks } from './disks/node-disks.ts';
+import { deviceTree } from './machines/device-tree.ts';
 import { NodeStatus } from './node-status.ts';
 import { PanicWatch } from './panic-watch.ts';
 import { TIMES, type PlannedNode, type SupervisorParts } from './parts.ts';
-import { qemuArguments } from './qemu.ts';
+import { qemuArguments, type Machine as VirtualMachine } from './qemu.ts';
 import type { QmpEvent } from './qmp.ts';
 import { Recovery, type Start } from './recovery.ts';
 import type { NodeRecord, Running } from './registry.ts';
@@ -191,7 +194,7 @@ export class NodeSupervisor {
     if (!(await this.#delay(start))) return;
     // May take seconds once on a host; the boot's time begins after it.
     const { accel: chosen } = withDefaults(record.settings);
-    const accel = chosen === 'auto' ? (await this.#parts.acceleration()).accel : chosen;
+    const accel = chosen === 'auto' ? (await this.#parts.acceleration(record.model)).accel : chosen;
     const startedAt = Date.now();
     const retriesLeft = start.retriesLeft ?? withDefaults(record.settings)['boot.retries'];
     this.#planned = this.#asPlanned();
@@ -199,7 +202,11 @@ export class NodeSupervisor {
       const disks = await this.disks.prepare(this.#turns.closing, (message) =>
         this.#status.become('booting', message),
       );
-      const plan = await this.#parts.planner.plan(this.#planned, this.#folder);
+      const { planner } = this.#parts;
+      const kind = withDefaults(record.settings).firmware;
+      const firmware = planner.firmware(kind, this.#planned, this.#folder);
+      const tree = await deviceTree(this.#machineOf(), accel, { ...firmware, folder: this.#folder });
+      const plan = await planner.plan(this.#planned, this.#folder, tree);
       await this.#parts.network.addTap(this.#tap, { mac: record.mac, ip: record.ip });
       this.#console.begin(`${record.name} boots again, ${new Date(startedAt).toISOString()}`, start.fresh);
       // A daemon that dies right here must not take an earlier machine's end for this one's.
@@ -209,7 +216,7 @@ export class NodeSupervisor {
         this.#parts.registry.setRunning(record.mac, { ...state, retriesLeft, failed: null });
         this.#journal.begin(plan.id, startedAt);
       });
-      await this.#launch(accel, disks, plan.warnings);
+      await this.#launch(accel, { ...firmware, disks }, plan.warnings);
     } catch (error) {
       this.#console.disconnect();
       this.#settle('failed', messageOf(error));
@@ -235,23 +242,19 @@ export class NodeSupervisor {
 
   async #launch(
     accel: 'kvm' | 'tcg',
-    disks: readonly ReadyDisk[],
+    media: NodeFirmware & { disks: readonly ReadyDisk[] },
     warnings: readonly string[],
   ): Promise<void> {
-    const { record } = this;
-    const settings = withDefaults(record.settings);
-    const files = {
-      tap: this.#tap,
-      disks,
-      ...this.#place,
-      ...this.#parts.planner.firmware(settings.firmware),
-    };
-    this.#journal.powerOn(`QEMU with ${accel.toUpperCase()}, ${settings.ram}, firmware ${settings.firmware}`);
+    const described = this.#machineOf();
+    const { model, settings } = described;
+    const files = { tap: this.#tap, ...media, ...this.#place };
+    const firmware = nodeModel(model).firmware ?? settings.firmware;
+    this.#journal.powerOn(`QEMU with ${accel.toUpperCase()}, ${settings.ram}, firmware ${firmware}`);
     for (const sentence of warnings) this.#status.warn(sentence);
-    const argv = qemuArguments({ name: record.name, mac: record.mac, settings }, files, accel);
+    const argv = qemuArguments(described, files, accel);
     const machine = await Machine.start(argv, this.#place, (event) => this.#qemuEvent(event));
     this.#follow(machine);
-    await this.disks.attached(disks.length);
+    await this.disks.attached(media.disks.length);
     this.#status.publishQemu('started', `pid ${machine.pid}, ${accel}`);
   }
 
@@ -378,6 +381,12 @@ export class NodeSupervisor {
   #qemuEvent(event: QmpEvent): void {
     this.#pause.take(event);
     if (event.event === 'GUEST_PANICKED') this.#status.publishQemu('panicked', 'the panic device says so');
+  }
+
+  /** As QEMU is to make it, by the settings of now. */
+  #machineOf(): VirtualMachine {
+    const { model, name, mac, settings } = this.record;
+    return { model, name, mac, settings: withDefaults(settings) };
   }
 
   #asPlanned(): PlannedNode {

@@ -93,6 +93,7 @@ class TestNodes {
           if (image !== 'tiny') throw new BootyardError('image.unknown', `Error: No such image '${image}'.`);
         },
         defaultImage: () => 'tiny',
+        chooseModel: (model) => model ?? 'pc-x86-64',
       },
       acceleration: async () => ({ accel: 'tcg', reason: 'test' }),
       hostListeners: () => new Set([7777]),

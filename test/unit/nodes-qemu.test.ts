@@ -4,6 +4,7 @@ import { qemuArguments } from '../../backend/nodes/qemu.ts';
 import { nodeDefaults } from '../../backend/nodes/settings.ts';
 
 const machine = {
+  model: 'pc-x86-64',
   name: 'vnode1',
   mac: '52:54:00:01:02:03',
   settings: { ...nodeDefaults, ram: '2G', 'cpu.cores': 3 },
