@@ -8,6 +8,7 @@ const below = {
   agent: ['images', 'logs', 'protocols', 'lab', 'events', 'state'],
   boot: ['images', 'logs', 'protocols', 'lab', 'events', 'state', 'guest'],
   images: ['protocols', 'lab', 'events', 'state', 'guest'],
+  persist: ['protocols', 'events', 'state'],
   logs: ['protocols', 'lab', 'events', 'state'],
   protocols: ['events'],
   lab: ['events', 'state'],

@@ -13,6 +13,7 @@ const entries: Record<string, string> = {
   daemon: 'backend/daemon.ts',
   'swap-server': 'backend/swap-server.ts',
   cli: 'backend/cli/main.ts',
+  'persist-worker': 'backend/persist/worker.ts',
 };
 await build({
   entryPoints: Object.fromEntries(

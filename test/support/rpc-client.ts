@@ -26,6 +26,10 @@ export class Xdr {
     this.#parts.push(bytes, Buffer.alloc(-bytes.length & 3));
     return this;
   }
+  append(other: Xdr): this {
+    this.#parts.push(other.bytes());
+    return this;
+  }
   bytes(): Buffer {
     return Buffer.concat(this.#parts);
   }
@@ -138,8 +142,13 @@ export class RpcTcpClient {
     });
   }
 
-  static async open(port: number, localAddress = '127.0.0.1', localPort?: number): Promise<RpcTcpClient> {
-    const socket = connect({ port, host: '127.0.0.1', localAddress, localPort });
+  static async open(
+    port: number,
+    localAddress = '127.0.0.1',
+    localPort?: number,
+    host = '127.0.0.1',
+  ): Promise<RpcTcpClient> {
+    const socket = connect({ port, host, localAddress, localPort });
     await once(socket, 'connect');
     return new RpcTcpClient(socket);
   }

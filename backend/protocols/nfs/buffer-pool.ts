@@ -22,6 +22,11 @@ export class BufferPool {
     return this.#inUse > PLENTY;
   }
 
+  /** Counts `bytes` that belong to no buffer as in use. */
+  hold(bytes: number): void {
+    this.#inUse += bytes;
+  }
+
   /** @throws RangeError when no buffer is that large */
   take(atLeast: number): ReplyBuffer {
     const size = SIZES.find((candidate) => candidate >= atLeast);

@@ -2,6 +2,7 @@ import type { ExportTree } from './export-tree.ts';
 import { HANDLE_BYTES, HANDLE_MAGIC } from './handle-format.ts';
 import { ServedTree } from './served-tree.ts';
 import { Status, type NfsStatus } from './status.ts';
+import type { NfsShare } from './share/share.ts';
 import type { XdrReader } from './xdr.ts';
 
 /** RFC 1813 §2.4 */
@@ -10,9 +11,11 @@ const LONGEST_HANDLE = 64;
 /** Who may reach which tree. */
 export interface NfsExports {
   /** What `client` (IPv4 address) gets for a MOUNT of `path`, or one clause that says why nothing. */
-  mount(client: string, path: string): { tree: ExportTree } | { refused: string };
+  mount(client: string, path: string): { tree: ExportTree } | { share: NfsShare } | { refused: string };
   /** The tree of that id if `client` may read it (still, or again after a restart of the daemon). */
   tree(client: string, id: bigint): ExportTree | undefined;
+  /** The share of that id if it is the client's. */
+  share?(client: string, id: bigint): NfsShare | undefined;
   /** Paths that `client` may mount, for `showmount -e`. */
   list?(client: string): string[];
 }
@@ -59,6 +62,11 @@ export class HandleResolver {
     if (served.tree.pathHash(inode) >>> 0 !== u32(bytes, at + 16)) return Status.stale;
     this.inode = inode;
     return Status.ok;
+  }
+
+  /** The share of a handle of ours. */
+  share(id: bigint): NfsShare | undefined {
+    return this.#exports.share?.(this.#client, id);
   }
 
   #find(idHigh: number, idLow: number): ServedTree | undefined {

@@ -1,11 +1,12 @@
 import type { NfsExports } from './handle.ts';
 import { ServedTree } from './served-tree.ts';
+import type { NfsShare } from './share/share.ts';
 import { FileType } from './status.ts';
 
 const ROOT_INODE = 1;
 const DEEPEST = 64;
 
-export type MountPoint = { served: ServedTree; inode: number } | { refused: string };
+export type MountPoint = { served: ServedTree; inode: number } | { share: NfsShare } | { refused: string };
 
 /**
  * What a client mounts by `path`: an exported tree, or as on the kernel's server a directory inside one. Slashes at the
@@ -14,10 +15,11 @@ export type MountPoint = { served: ServedTree; inode: number } | { refused: stri
 export function findMountPoint(exports: NfsExports, client: string, path: string): MountPoint {
   const parts = path.replace(/\/+$/, '').split('/');
   const whole = exports.mount(client, parts.join('/') || '/');
+  if ('share' in whole) return whole;
   if ('tree' in whole) return { served: ServedTree.of(whole.tree), inode: ROOT_INODE };
   for (let length = parts.length - 1; length > 0 && parts.length - length <= DEEPEST; length--) {
     const outer = exports.mount(client, parts.slice(0, length).join('/') || '/');
-    if ('refused' in outer) continue;
+    if (!('tree' in outer)) continue;
     const served = ServedTree.of(outer.tree);
     const inode = walk(served, parts.slice(length));
     return inode === 0 ? { refused: `${path} is no directory of the export` } : { served, inode };

@@ -1,9 +1,12 @@
+import { messageOf } from '../../errors.ts';
 import type { Publish } from '../../events/bus.ts';
 import { EventShares } from '../event-shares.ts';
 import type { NfsExports } from './handle.ts';
 import { findMountPoint } from './mount-path.ts';
 import { MountTable } from './mount-table.ts';
-import { Accept, type AcceptStatus, type RpcCall, type RpcProgram } from './rpc.ts';
+import { Accept, PLAIN_REPLY, type AcceptStatus, type DeferredReply } from './rpc.ts';
+import type { RpcCall, RpcProgram } from './rpc.ts';
+import type { NfsShare } from './share/share.ts';
 import type { XdrWriter } from './xdr.ts';
 
 export const MOUNT_PROGRAM = 100005;
@@ -12,6 +15,7 @@ export const MOUNT_VERSION = 3;
 const OK = 0;
 const ACCESS_DENIED = 13;
 const NAME_TOO_LONG = 63;
+const SERVER_FAULT = 10006;
 const AUTH_SYS = 1;
 /** MNTPATHLEN (RFC 1813 §5.1.1) */
 const LONGEST_PATH = 1024;
@@ -75,13 +79,20 @@ export class Mount implements RpcProgram {
     }
     const found = findMountPoint(this.#exports, call.client, path);
     if ('refused' in found) return this.#refuse(call, out, ACCESS_DENIED, path, found.refused);
-    this.#table.add(call.client, path);
-    this.#tell(call.client, path);
+    if ('share' in found) {
+      call.deferred = new ShareMount(found.share, (cause) => this.#note(call.client, path, cause));
+      return Accept.success;
+    }
+    this.#note(call.client, path);
     out.u32(OK);
     found.served.writeHandle(out, found.inode);
-    out.u32(1);
-    out.u32(AUTH_SYS);
+    writeFlavours(out);
     return Accept.success;
+  }
+
+  #note(client: string, path: string, cause?: string): void {
+    if (cause === undefined) this.#table.add(client, path);
+    this.#tell(client, path, cause);
   }
 
   #refuse(call: RpcCall, out: XdrWriter, status: number, path: string, cause: string): AcceptStatus {
@@ -137,3 +148,34 @@ export class Mount implements RpcProgram {
 }
 /** More would not fit a datagram. */
 const MOST_EXPORTS = 24;
+
+function writeFlavours(out: XdrWriter): void {
+  out.u32(1);
+  out.u32(AUTH_SYS);
+}
+
+/** The answer to a MOUNT of a share, once it is open. */
+class ShareMount implements DeferredReply {
+  readonly size = PLAIN_REPLY;
+  readonly #share: NfsShare;
+  readonly #note: (cause?: string) => void;
+
+  constructor(share: NfsShare, note: (cause?: string) => void) {
+    this.#share = share;
+    this.#note = note;
+  }
+
+  async complete(out: XdrWriter): Promise<void> {
+    let handle: Uint8Array;
+    try {
+      handle = await this.#share.open();
+    } catch (error) {
+      this.#note(messageOf(error));
+      return out.u32(SERVER_FAULT);
+    }
+    this.#note();
+    out.u32(OK);
+    out.opaque(handle);
+    writeFlavours(out);
+  }
+}

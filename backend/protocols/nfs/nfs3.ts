@@ -3,6 +3,8 @@ import { readDirectory, readDirectoryPlus } from './nfs3-directory.ts';
 import { fileSystemInfo, fileSystemStatus, pathConfiguration } from './nfs3-filesystem.ts';
 import { lookup } from './nfs3-lookup.ts';
 import { read } from './nfs3-read.ts';
+import { SHARE_BYTE } from './handle-format.ts';
+import { askShare, leadsToShare, SHARE_AT } from './nfs3-share.ts';
 import { refuseLink, refuseOne, refuseRename } from './nfs3-write.ts';
 import { Accept, type AcceptStatus, type RpcCall, type RpcProgram } from './rpc.ts';
 import type { XdrWriter } from './xdr.ts';
@@ -38,7 +40,7 @@ const procedures: readonly Procedure[] = [
   refuseOne, // COMMIT
 ];
 
-/** NFS version 3, read-only. What it serves is in the call's handles; it keeps nothing of its own. */
+/** NFS version 3: trees, which are read-only, and shares. What it serves is in the call's handles; it keeps nothing of its own. */
 export const nfs3: RpcProgram = {
   number: NFS_PROGRAM,
   lowVersion: NFS_VERSION,
@@ -47,6 +49,8 @@ export const nfs3: RpcProgram = {
     const procedure = procedures[call.procedure];
     if (!procedure) return Accept.procedureUnavailable;
     call.operations++;
+    if (call.args.bytes[call.args.position + SHARE_AT] === SHARE_BYTE && leadsToShare(call))
+      return askShare(call);
     return procedure(call, out);
   },
 };

@@ -1,12 +1,13 @@
 /** A longer record means a client that does not speak RPC: even a WRITE of 1 MiB is shorter. */
 const LONGEST = 4 * 1024 * 1024;
-/** Bytes kept of a record that arrives in pieces; no request that we decode to its end is longer. */
+/** Bytes kept of a record that arrives in pieces; only WRITEs are longer and decoded to their end. */
 const KEPT = 16 * 1024;
 const LAST_FRAGMENT = 0x8000_0000;
 
 /**
  * Splits a TCP stream into RPC records (RFC 5531 §11). A record that lies whole in one chunk is given without a copy.
- * Others are gathered: their first 16 KiB are kept and the rest is passed over, so a connection holds little.
+ * Others are gathered: their first 16 KiB are kept and the rest is passed over, so a connection holds little; a
+ * record whose beginning `isWanted` is kept whole.
  */
 export class RecordReader {
   /** The record that `next` found: `bytes[start..end)`, valid until the next call. */
@@ -16,6 +17,7 @@ export class RecordReader {
   /** Set when the stream cannot be RPC; nothing is found after it. */
   bad = false;
 
+  readonly #isWanted: (beginning: Uint8Array) => boolean;
   #chunk: Uint8Array = new Uint8Array(0);
   #offset = 0;
   #header = 0;
@@ -27,6 +29,10 @@ export class RecordReader {
   #gathered: Uint8Array | undefined;
   #kept = 0;
   #total = 0;
+
+  constructor(isWanted: (beginning: Uint8Array) => boolean = () => false) {
+    this.#isWanted = isWanted;
+  }
 
   /** The chunk before must be used up: `next` returned false. */
   feed(chunk: Uint8Array): void {
@@ -83,14 +89,27 @@ export class RecordReader {
 
   #gather(): void {
     const take = Math.min(this.#remaining, this.#chunk.length - this.#offset);
-    const keep = Math.min(take, KEPT - this.#kept);
-    if (keep > 0) {
-      this.#gathered ??= new Uint8Array(KEPT);
-      this.#gathered.set(this.#chunk.subarray(this.#offset, this.#offset + keep), this.#kept);
-      this.#kept += keep;
-    }
+    this.#gathered ??= new Uint8Array(KEPT);
+    const rest = this.#keep(this.#gathered, this.#chunk.subarray(this.#offset, this.#offset + take));
+    if (rest.length > 0 && this.#isWanted(this.#gathered)) this.#keep(this.#grow(this.#gathered), rest);
     this.#offset += take;
     this.#remaining -= take;
+  }
+
+  /** Returns what has no room. */
+  #keep(target: Uint8Array, bytes: Uint8Array): Uint8Array {
+    const length = Math.min(bytes.length, target.length - this.#kept);
+    target.set(bytes.subarray(0, length), this.#kept);
+    this.#kept += length;
+    return bytes.subarray(length);
+  }
+
+  /** Memory that is not touched yet costs nothing: what never arrives is never there. */
+  #grow(kept: Uint8Array): Uint8Array {
+    const length = Math.min(Math.max(this.#total, kept.length * 2), LONGEST);
+    this.#gathered = Buffer.allocUnsafeSlow(length);
+    this.#gathered.set(kept);
+    return this.#gathered;
   }
 
   #finish(): boolean {

@@ -34,8 +34,14 @@ export const PIECE = 512 * 1024;
 
 /** The rest of a reply whose data must come from a disk first. */
 export interface DeferredReply {
-  /** bytes that the results may take */
+  /** Resolves when the results are there, which something else than the reply's buffer holds until then. */
+  readonly ready?: Promise<void>;
+  /** bytes that are held until `ready` */
+  readonly held?: number;
+  /** bytes that the results may take; known when `ready` */
   readonly size: number;
+  /** what is answered instead of success; known when `ready` */
+  readonly accept?: AcceptStatus;
   /** Writes the results. A rejection is answered with SYSTEM_ERR. */
   complete(out: XdrWriter): Promise<void>;
 }
@@ -103,6 +109,13 @@ export class RpcCall {
       if (value >>> 0 === gid) return true;
     }
     return false;
+  }
+
+  /** The caller's further groups. */
+  groups(): number[] {
+    const { bytes } = this.args;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return Array.from({ length: this.#groups }, (_, group) => view.getUint32(this.#groupsStart + group * 4));
   }
 
   /** Reads credential and verifier; false when they are malformed or of a flavour that we do not know. */

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Activity } from './activity.ts';
 import type { BufferPool } from './buffer-pool.ts';
+import { isWrite } from './nfs3-share.ts';
 import { RecordReader } from './record-reader.ts';
 import { ReplyBatch } from './reply-batch.ts';
 import { Accept, answer, writeAccepted } from './rpc.ts';
@@ -20,7 +21,7 @@ export class TcpConnection {
   readonly #programs: readonly RpcProgram[];
   readonly #pool: BufferPool;
   readonly #activity: Activity;
-  readonly #records = new RecordReader();
+  readonly #records = new RecordReader(isWrite);
   readonly #queue: SendQueue;
   readonly #batch: ReplyBatch;
   /** The reply that is being sent piece by piece; no other is begun before its end. */
@@ -121,9 +122,10 @@ export class TcpConnection {
 
   /** Never rejects. The buffer is given on only when nobody reads into it any more, even if the client is gone. */
   async #answerLater(deferred: DeferredReply, xid: number): Promise<void> {
+    if (deferred.ready) await this.#hold(deferred.ready, deferred.held ?? 0);
     const reply = new ReplyBatch(this.#pool, this.#queue.send);
     reply.beginRecord();
-    writeAccepted(reply, xid, Accept.success);
+    writeAccepted(reply, xid, deferred.accept ?? Accept.success);
     reply.reserve(deferred.size);
     const bytes = reply.capacity;
     this.#deferredBytes += bytes;
@@ -138,5 +140,14 @@ export class TcpConnection {
     this.#deferredBytes -= bytes;
     reply.flush();
     this.#resume();
+  }
+
+  /** Never rejects: whoever completes the reply meets the error. */
+  async #hold(ready: Promise<void>, bytes: number): Promise<void> {
+    this.#deferredBytes += bytes;
+    this.#pool.hold(bytes);
+    await ready.catch(() => {});
+    this.#pool.hold(-bytes);
+    this.#deferredBytes -= bytes;
   }
 }

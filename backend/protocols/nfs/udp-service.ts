@@ -77,7 +77,8 @@ export class UdpService {
     to: RemoteInfo,
   ): Promise<void> {
     const out = new XdrWriter(buffer);
-    writeAccepted(out, xid, Accept.success);
+    await deferred.ready?.catch(() => {});
+    writeAccepted(out, xid, deferred.accept ?? Accept.success);
     try {
       await deferred.complete(out);
     } catch {

@@ -153,6 +153,13 @@ export class XdrWriter {
     this.pad(length);
   }
 
+  /** Bytes that are XDR already. */
+  raw(source: Uint8Array): void {
+    if (this.position + source.length > this.bytes.length) throw new RangeError('reply buffer is full');
+    this.bytes.set(source, this.position);
+    this.position += source.length;
+  }
+
   /** Zero bytes up to the next multiple of four after an opaque of `length` bytes. */
   pad(length: number): void {
     for (let rest = -length & 3; rest > 0; rest--) this.buffer.bytes[this.position++] = 0;

@@ -1,0 +1,14 @@
+// An NFS server with one share, in a process that a test may kill:   persist-server.ts FOLDER
+import { PersistShares } from '../../backend/persist/shares.ts';
+import { NfsServer } from '../../backend/protocols/nfs/server.ts';
+import { shareTo } from './persist.ts';
+
+const persist = new PersistShares({ log: console.error, onLost: () => process.exit(1) });
+const share = persist.share(process.argv[2] ?? '');
+const server = new NfsServer({
+  address: '127.0.0.1',
+  exports: shareTo('127.0.0.1', share),
+  publish: () => {},
+});
+await server.start();
+console.log('ready');
