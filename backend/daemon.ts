@@ -1,4 +1,5 @@
 // The composition root: makes every part, hands each what it needs, and starts them. No rule of the product lives here.
+import { join } from 'node:path';
 import { ForwardServer } from './agent/forward-server.ts';
 import { askNode } from './agent/node-service.ts';
 import { RpcServer } from './agent/rpc-server.ts';
@@ -30,6 +31,7 @@ import { answerRouterSolicitations } from './lab/router.ts';
 import { SwapProcess } from './lab/swap-process.ts';
 import { NodeManager } from './nodes/manager.ts';
 import { PortBoard } from './nodes/port-board.ts';
+import { PersistShares } from './persist/shares.ts';
 import { DhcpServer } from './protocols/dhcp/server.ts';
 import { DnsServer } from './protocols/dns/server.ts';
 import { BootHttpServer } from './protocols/http/server.ts';
@@ -61,6 +63,14 @@ async function main(): Promise<void> {
   await answerRouterSolicitations({ run: paths.run, log });
   const keys = await labKeys(paths.keys);
 
+  const persist = new PersistShares({
+    log,
+    // What it was asked will never be answered; clients ask the next daemon.
+    onLost: (error) => {
+      log(`the thread of /persist has ended: ${messageOf(error)}`);
+      process.exit(1);
+    },
+  });
   const accelerator = new Accelerator({ images, ...probeFiles(paths) });
   const swap = new SwapProcess({
     address: NETWORK.address,
@@ -88,7 +98,9 @@ async function main(): Promise<void> {
     dropClient: (address) => {
       for (const server of nodeServers) server.dropClient(address);
       const node = nodes.byAddress(address);
-      if (node) policy.powerOff(node.mac);
+      if (!node) return;
+      policy.powerOff(node.mac);
+      void persist.rest(persistFolder(node.mac)).catch((error: unknown) => log(messageOf(error)));
     },
     log,
   });
@@ -145,7 +157,15 @@ async function main(): Promise<void> {
     publish,
     resolve: (client, path) => files.find(client, path),
   });
-  const nfs = new NfsServer({ address, publish, exports: new RootExports(served) });
+  const persistFolder = (mac: string): string => join(paths.nodes, mac.replaceAll(':', '-'), 'persist');
+  const nfs = new NfsServer({
+    address,
+    publish,
+    exports: new RootExports(served, {
+      share: ({ mac }) => persist.share(persistFolder(mac)),
+      isAllowed: ({ mac }) => nodes.mountsPersist(mac),
+    }),
+  });
   const dns = new DnsServer({
     address,
     addressOf: (name) => nodes.byName(name)?.ip,
@@ -234,6 +254,7 @@ async function main(): Promise<void> {
     await api.close();
     for (const server of servers) await server.close();
     swap.close();
+    await persist.close();
     database.close();
     process.exit(0);
   };

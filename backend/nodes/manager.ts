@@ -271,6 +271,11 @@ export class NodeManager {
   byMac(mac: string): PlannedNode | undefined {
     return planned(this.#registry.byMac(mac));
   }
+  /** Whether the setting lets the node mount its /persist. */
+  mountsPersist(mac: string): boolean {
+    const node = this.#registry.byMac(mac);
+    return node !== undefined && withDefaults(node.settings)['mount.persist'] === 'true';
+  }
   /** Names of the nodes that boot an image. */
   usersOf(image: string): string[] {
     return this.#registry

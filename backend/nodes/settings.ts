@@ -33,6 +33,10 @@ export const NodeSettings = z.object({
     .optional()
     .describe('seconds without any progress after which a boot counts as failed, or none'),
   'boot.retries': wholeNumber(0, 1000).optional().describe('automatic reboots after a failed boot'),
+  'mount.persist': z
+    .enum(['true', 'false'], { error: 'true or false' })
+    .optional()
+    .describe('whether the node may mount /persist, which outlives reboots and images'),
   firmware: z
     .enum(['ipxe', 'pxe'], { error: 'ipxe or pxe' })
     .optional()
@@ -60,13 +64,22 @@ export const nodeDefaults: FullSettings = {
   'boot.delay': 0,
   'boot.timeout': 180,
   'boot.retries': 9,
+  'mount.persist': 'true',
   firmware: 'ipxe',
   accel: 'auto',
   expose: 'none',
 };
 
 /** Settings that a running machine takes over at its next start. */
-const NEXT_BOOT = new Set<string>(['ram', 'cpu.cores', 'disks', 'boot.delay', 'firmware', 'accel']);
+const NEXT_BOOT = new Set<string>([
+  'ram',
+  'cpu.cores',
+  'disks',
+  'boot.delay',
+  'mount.persist',
+  'firmware',
+  'accel',
+]);
 
 /** Every setting with its default and what it means, a line each: for help texts. */
 export function settingsHelp(): string {

@@ -165,6 +165,7 @@ describe('settings', () => {
       'cpu.cores=3',
       'disks=none',
       'firmware=ipxe',
+      'mount.persist=true',
       'ram=512M',
     ]);
   });
