@@ -137,8 +137,7 @@ export class Contents {
 
   #track(sync: Promise<void>): Promise<void> {
     this.#syncs.add(sync);
-    const done = (): void => void this.#syncs.delete(sync);
-    sync.then(done, done);
+    void Promise.allSettled([sync]).then(() => this.#syncs.delete(sync));
     return sync;
   }
 
