@@ -39,6 +39,7 @@ import { NfsServer } from './protocols/nfs/server.ts';
 import { NtpServer } from './protocols/ntp/server.ts';
 import { TftpServer } from './protocols/tftp/server.ts';
 import { openDatabase } from './state/database.ts';
+import { SnapshotRecords } from './state/snapshot-records.ts';
 import { LeaseRows } from './state/lease-table.ts';
 import { ensurePaths, labPaths } from './state/paths.ts';
 
@@ -57,7 +58,8 @@ async function main(): Promise<void> {
   ensurePaths(paths);
   const bus = new EventBus();
   const database = openDatabase(paths.database);
-  const images = new ImageStore(paths.images);
+  const snapshots = new SnapshotRecords(database);
+  const images = new ImageStore(paths.images, { isNeeded: (id) => snapshots.usesImage(id) });
   const network = new LabNetwork(log);
   await network.setup();
   await answerRouterSolicitations({ run: paths.run, log });

@@ -8,6 +8,20 @@ import type { LabStatus } from './lab.ts';
 import type { PortInfo } from './port.ts';
 import type { ServedHandlers } from './server-connection.ts';
 
+type WorkContext = Pick<CallContext, 'signal' | 'progress'>;
+export interface SnapshotCalls {
+  list(node: string): Result<'node.snapshotList'>;
+  save(node: string, name: string | undefined, context: WorkContext): Promise<Result<'node.snapshotSave'>>;
+  restore(
+    node: string,
+    name: string | undefined,
+    force: boolean,
+    context: WorkContext,
+  ): Promise<Result<'node.snapshotRestore'>>;
+  remove(node: string, name: string): Promise<void>;
+  create(name: string, from: string, context: WorkContext): Promise<NodeInfo>;
+}
+
 /** What the API asks of the nodes layer. Sets are in WalT's syntax; every error is a sentence for users. */
 export interface NodeActions {
   list(set?: string[]): NodeInfo[];
@@ -23,6 +37,7 @@ export interface NodeActions {
   ): Result<'node.config'> | Promise<Result<'node.config'>>;
   diskList(node: string): Promise<Result<'node.disks'>>;
   removeDisk(node: string, disk: string, force: boolean): Promise<void>;
+  snapshots: SnapshotCalls;
   rename(node: string, name: string): NodeInfo | Promise<NodeInfo>;
   remove(set: string[], force: boolean): Promise<void>;
   timeline(node: string): Timeline | Promise<Timeline>;
@@ -95,6 +110,15 @@ function nodeHandlers({ nodes, shellCommand }: HandlerParts): HandlersOf<'node'>
       await nodes.removeDisk(params.node, params.disk, params.force);
       return {};
     },
+    'node.snapshotList': ({ node }) => nodes.snapshots.list(node),
+    'node.snapshotSave': ({ node, name }, context) => nodes.snapshots.save(node, name, context),
+    'node.snapshotRestore': ({ node, name, force }, context) =>
+      nodes.snapshots.restore(node, name, force, context),
+    'node.snapshotRemove': async ({ node, name }) => {
+      await nodes.snapshots.remove(node, name);
+      return {};
+    },
+    'node.createFrom': ({ name, from }, context) => nodes.snapshots.create(name, from, context),
     'node.rename': (params) => nodes.rename(params.node, params.name),
     'node.remove': async (params) => {
       await nodes.remove(params.nodes, params.force);

@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { Timeline } from '../events/timeline.ts';
 import { NodeInfo } from '../nodes/info.ts';
+import { SnapshotInfo } from '../nodes/snapshots/info.ts';
 import { DiskInfo } from '../nodes/disks/node-disks.ts';
 import { SettingInfo } from '../nodes/setting-info.ts';
 import { NodeSettings } from '../nodes/settings.ts';
 import { method } from './method.ts';
 
 export { NodeInfo, NodeState } from '../nodes/info.ts';
+export { SnapshotInfo } from '../nodes/snapshots/info.ts';
 export { DiskInfo } from '../nodes/disks/node-disks.ts';
 export { SettingInfo, settingInfos } from '../nodes/setting-info.ts';
 export { checkSettings, settingsHelp, NodeSettings, withDefaults } from '../nodes/settings.ts';
@@ -58,6 +60,21 @@ export const nodeMethods = {
     z.object({ node: z.string(), disk: z.string(), force: z.boolean().default(false) }),
     z.object({}),
   ),
+  /** The oldest first. */
+  'node.snapshotList': method(z.object({ node: z.string() }), z.array(SnapshotInfo)),
+  /** Saves a booted node, which is paused meanwhile; without a name the time is one. Can be cancelled. */
+  'node.snapshotSave': method(z.object({ node: z.string(), name: z.string().optional() }), SnapshotInfo),
+  /**
+   * The node goes on from a snapshot, the latest if none is named. Answers when its machine runs; it is *booted* a moment
+   * later. Without `force` refused with `snapshot.loses` when disks that hold data go back to what they were.
+   */
+  'node.snapshotRestore': method(
+    z.object({ node: z.string(), name: z.string().optional(), force: z.boolean().default(false) }),
+    NodeInfo,
+  ),
+  'node.snapshotRemove': method(z.object({ node: z.string(), name: z.string() }), z.object({})),
+  /** A new node that goes on from a snapshot (`<node>@<snapshot>`) of another one, as a copy with an identity of its own. */
+  'node.createFrom': method(z.object({ name: z.string(), from: z.string() }), NodeInfo),
   'node.rename': method(z.object({ node: z.string(), name: z.string() }), NodeInfo),
   /** Without `force` a node that runs is refused with `node.running`. */
   'node.remove': method(z.object({ nodes: NodeSet, force: z.boolean().default(false) }), z.object({})),

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { BootyardError } from '../errors.ts';
@@ -78,7 +79,7 @@ export class BootPlanner {
     const image = this.#image(node.image, node.model);
     this.release(node);
     const base = await this.#parts.images.tree(image.id);
-    const id = randomBytes(8).toString('hex');
+    const id = newId();
     mkdirSync(folder, { recursive: true });
     try {
       const described = { id: image.id, sizeKib: Math.ceil(image.sizeBytes / 1024) };
@@ -91,9 +92,7 @@ export class BootPlanner {
       }
       writeTar(layerFile(folder, id), layer);
       const saved: SavedPlan = { id, imageId: image.id, node };
-      writeFileSync(join(folder, 'plan.json.new'), JSON.stringify(saved));
-      renameSync(join(folder, 'plan.json.new'), join(folder, 'plan.json'));
-      removeOldLayers(folder, id);
+      writePlan(folder, saved);
       return this.#serve(saved, base, folder, warnings);
     } finally {
       base.close();
@@ -115,6 +114,34 @@ export class BootPlanner {
     } finally {
       base.close();
     }
+  }
+
+  /** Copies what makes the plan of a boot that goes on from `folder` to `into`, for `restore`. */
+  keep(folder: string, into: string): { image: string; imageId: string } {
+    const { id, imageId, node } = readPlan(folder);
+    copyFileSync(layerFile(folder, id), layerFile(into, id), constants.COPYFILE_FICLONE);
+    copyFileSync(join(folder, 'plan.json'), join(into, 'plan.json'));
+    return { image: node.image, imageId };
+  }
+
+  /** The plan that `keep` has put into `from`, as the node's own: the same tree and file handles under a new id. */
+  async restore(node: PlannedNode, folder: string, from: string): Promise<BootPlan> {
+    const { id: oldId, imageId } = readPlan(from);
+    this.release(node);
+    const base = await this.#parts.images.tree(imageId);
+    try {
+      const saved: SavedPlan = { id: newId(), imageId, node };
+      copyFileSync(layerFile(from, oldId), layerFile(folder, saved.id), constants.COPYFILE_FICLONE);
+      writePlan(folder, saved);
+      return this.#serve(saved, base, folder);
+    } finally {
+      base.close();
+    }
+  }
+
+  /** Images that only a plan or a snapshot needed may go. */
+  collect(): Promise<void> {
+    return this.#parts.images.collect();
   }
 
   /** The node is off: nothing is served to it any more. */
@@ -182,6 +209,24 @@ export class BootPlanner {
 
 function layerFile(folder: string, id: string): string {
   return join(folder, `injected-${id}.tar`);
+}
+
+function newId(): string {
+  return randomBytes(8).toString('hex');
+}
+
+/** Throws `boot.plan` when there is no plan in the folder. */
+function readPlan(folder: string): SavedPlan {
+  const file = join(folder, 'plan.json');
+  const saved = SavedPlan.safeParse(existsSync(file) ? parseJson(readFileSync(file, 'utf8')) : undefined);
+  if (saved.success && existsSync(layerFile(folder, saved.data.id))) return saved.data;
+  throw new BootyardError('boot.plan', `${file} does not describe a boot.`);
+}
+
+function writePlan(folder: string, saved: SavedPlan): void {
+  writeFileSync(join(folder, 'plan.json.new'), JSON.stringify(saved));
+  renameSync(join(folder, 'plan.json.new'), join(folder, 'plan.json'));
+  removeOldLayers(folder, saved.id);
 }
 
 function removeOldLayers(folder: string, current: string): void {

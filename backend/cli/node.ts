@@ -4,6 +4,7 @@ import { addNodeAccessCommands } from './node-access.ts';
 import { addNodeDiskCommands } from './node-disk.ts';
 import { addNodeExposeCommands } from './node-expose.ts';
 import { config, create, remove, rename, settingsOf } from './node-edit.ts';
+import { addNodeSnapshotCommands, createFrom } from './node-snapshot.ts';
 import { boot, reboot, stop, wait } from './node-power.ts';
 import { show, type ShowOptions, showTimeline } from './node-show.ts';
 import type { Session } from './session.ts';
@@ -14,6 +15,7 @@ const SET = 'node names, comma separated, or all-nodes';
 interface CreateOptions {
   image?: string;
   model?: string;
+  from?: string;
   set?: string[];
   wait?: boolean;
 }
@@ -28,6 +30,7 @@ export function addNodeCommands(program: Command, session: Session): void {
   addNodeAccessCommands(node, session);
   addNodeDiskCommands(node, session);
   addNodeExposeCommands(program, node, session);
+  addNodeSnapshotCommands(node, session);
 }
 
 function addLookingVerbs(node: Command, session: Session): void {
@@ -59,10 +62,12 @@ function addEditingVerbs(node: Command, session: Session): void {
     .argument('[settings...]', 'settings as k=v')
     .option('--image <image>', 'the image to boot, instead of the default one')
     .option('--model <model>', `${MODEL_NAMES.join(' or ')} (default: what the image serves, else the first)`)
+    .option('--from <node@snapshot>', 'a copy that goes on from a snapshot, instead of a boot')
     .option('--set <k=v>', 'a setting, such as ram=1G (may be given again)', collect)
     .option('--wait', 'wait until it is booted, with a line per boot stage')
     .addHelpText('after', () => `\n${settingsHelp()}`)
     .action(async (name: string, words: string[], options: CreateOptions) => {
+      if (options.from !== undefined) return createFrom(session, name, words, options);
       const settings = settingsOf([...(options.set ?? []), ...words]);
       const { image, model } = options;
       await session.withLab((lab) => create(lab, { name, image, model, settings }, options.wait ?? false));

@@ -23,8 +23,9 @@ export const Timeline = z.object({
 });
 export type Timeline = z.infer<typeof Timeline>;
 
-/** Stages of a boot in their order. A boot may leave some out, and never goes back. */
+/** Stages of a boot in their order. A boot may leave some out, and never goes back; one from a snapshot has two. */
 export const STAGES = [
+  'restore',
   'firmware',
   'dhcp',
   'boot files',
@@ -96,6 +97,11 @@ export class BootTimeline {
   }
   get isOver(): boolean {
     return this.#stages.length > 0 && this.#stages.at(-1)?.endMs !== undefined;
+  }
+
+  /** Instead of a power-on: the machine goes on from a snapshot. */
+  restored(detail: string): void {
+    this.#enter('restore', performance.now(), detail);
   }
 
   powerOn(detail: string): void {
@@ -193,7 +199,8 @@ export class BootTimeline {
 
   #booted(mono: number): void {
     const at = this.#at(mono);
-    this.#enter('booted', mono, `${(at / 1000).toFixed(1)} s after power-on`);
+    const since = this.#stages[0]?.name === 'restore' ? 'the restore began' : 'power-on';
+    this.#enter('booted', mono, `${(at / 1000).toFixed(1)} s after ${since}`);
     this.#close(at);
   }
 

@@ -28,6 +28,8 @@ export interface ImportParams extends ImportControl {
 export interface StoreOptions {
   log?: (line: string) => void;
   publish?: Publish;
+  /** says of an image without a name, by its id, that it is needed all the same */
+  isNeeded?: (id: string) => boolean;
 }
 
 /** An image of the store. One without a name has lost it, and is kept while a node may still run on it. */
@@ -191,12 +193,13 @@ export class ImageStore {
   }
 
   /**
-   * Removes images without a name that no tree is open of, and all files that no image needs. Done after each import and
+   * Removes images without a name that are not needed and that no tree is open of, and all files that no image needs. Done after each import and
    * removal; a new daemon calls it when it has opened the trees of nodes that run.
    */
   async collect(): Promise<void> {
     const kept = this.#entries.filter(
-      (entry) => entry.name !== undefined || this.#trees.isOpen(entry.record.id),
+      ({ name, record: { id } }) =>
+        name !== undefined || this.#trees.isOpen(id) || this.#options.isNeeded?.(id),
     );
     if (kept.length !== this.#entries.length) {
       this.#entries = kept;

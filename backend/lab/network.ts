@@ -68,8 +68,9 @@ export class LabNetwork {
   /**
    * Makes the tap if it is not there, and joins it to the bridge. With `owner` the tap carries that node's packets only
    * (where the kernel can filter on bridges, see `sourceFilter`). `name` is an interface name: up to 15 characters.
+   * `isCut`: nothing passes through it until it is added again without that.
    */
-  async addTap(name: string, owner?: TapOwner): Promise<void> {
+  async addTap(name: string, owner?: TapOwner, isCut = false): Promise<void> {
     checkTapName(name);
     if (owner !== undefined) checkTapOwner(owner);
     await this.#inTurn(async () => {
@@ -83,7 +84,7 @@ export class LabNetwork {
       ]);
       // The filter comes before the first packet.
       if (owner !== undefined) await this.#renewFilter();
-      await batch([`link set ${name} up`]);
+      await batch([`link set ${name} ${isCut ? 'down' : 'up'}`]);
     });
   }
 

@@ -43,6 +43,10 @@ export class BootJournal {
     this.#watch?.timeline.powerOn(detail);
   }
 
+  restored(detail: string): void {
+    this.#watch?.timeline.restored(detail);
+  }
+
   /** A boot of an earlier daemon goes on, or is over while its machine runs. */
   restore(running: Running): void {
     const boot = this.#parts.boots.find(running.boot);

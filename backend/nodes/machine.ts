@@ -26,6 +26,8 @@ export interface MachinePlace extends KeptFiles {
   qmpSocket: string;
   consoleSocket: string;
   consoleLog: string;
+  /** the second serial line, where the guest's agent is told what a pause or a copy changed */
+  controlSocket: string;
 }
 
 /** Files of one node: `folder` lasts, `run` holds sockets and must have a short path. */
@@ -38,6 +40,7 @@ export function machinePlace(folder: string, run: string, mac: string): MachineP
     consoleLog: join(folder, 'console.log'),
     qmpSocket: join(run, `${short}.qmp`),
     consoleSocket: join(run, `${short}.tty`),
+    controlSocket: join(run, `${short}.ctl`),
   };
 }
 
@@ -67,13 +70,14 @@ export class Machine {
   }
 
   /**
-   * Starts QEMU; resolves when it runs its guest. Throws `node.qemu` with QEMU's last line when it ends before that,
+   * Starts QEMU; resolves when it runs its guest, and `begin` is done. Throws `node.qemu` with QEMU's last line when it ends before that,
    * `lab.command` when there is no QEMU.
    */
   static async start(
     argv: readonly string[],
     place: MachinePlace,
     onEvent: (event: QmpEvent) => void = () => undefined,
+    begin: (machine: Machine) => Promise<void> = () => Promise.resolve(),
   ): Promise<Machine> {
     forget(place);
     rmSync(place.logFile, { force: true });
@@ -81,6 +85,7 @@ export class Machine {
     const machine = new Machine(pid, place, onEvent);
     try {
       await machine.#connect();
+      await begin(machine);
       return machine;
     } catch (error) {
       // The connection may end a moment before the process does.
@@ -115,9 +120,9 @@ export class Machine {
   }
 
   /** Asks QEMU something; throws `node.qmp` when it does not answer. */
-  async query(command: string): Promise<unknown> {
+  async query(command: string, args?: Record<string, unknown>): Promise<unknown> {
     if (!this.#qmp) throw new BootyardError('node.qmp', 'QEMU is not connected at the moment.');
-    return this.#qmp.execute(command);
+    return this.#qmp.execute(command, args);
   }
 
   /** Ends QEMU at once, as a pulled plug would; resolves when the process is gone. */
@@ -187,7 +192,13 @@ export class Machine {
 /** Makes the folders, and removes what an earlier machine left. */
 export function forget(place: MachinePlace): void {
   mkdirSync(join(place.qmpSocket, '..'), { recursive: true, mode: 0o700 });
-  for (const file of [place.pidFile, place.exitFile, place.qmpSocket, place.consoleSocket]) {
+  for (const file of [
+    place.pidFile,
+    place.exitFile,
+    place.qmpSocket,
+    place.consoleSocket,
+    place.controlSocket,
+  ]) {
     rmSync(file, { force: true });
   }
 }

@@ -2,6 +2,7 @@ import { BootyardError, messageOf } from '../errors.ts';
 import type { BusEvent } from '../events/bus.ts';
 import type { Timeline } from '../events/timeline.ts';
 import { BootRecords } from '../state/boot-records.ts';
+import { SnapshotRecords } from '../state/snapshot-records.ts';
 import type { ConsoleViewer } from './console.ts';
 import { parseExpose, settleExpose } from './expose.ts';
 import type { NodeInfo } from './info.ts';
@@ -18,6 +19,7 @@ import {
   withDefaults,
   type NodeSettings,
 } from './settings.ts';
+import { SnapshotActions } from './snapshots/actions.ts';
 import { NodeSupervisor } from './supervisor.ts';
 
 export interface NewNode {
@@ -35,6 +37,7 @@ export class NodeManager {
   readonly #supervisors = new Map<string, NodeSupervisor>();
   readonly #watchers = new Set<() => void>();
   readonly #unsubscribe: () => void;
+  readonly snapshots: SnapshotActions;
 
   constructor(parts: NodeParts) {
     this.#registry = new NodeRegistry(parts.database);
@@ -42,11 +45,18 @@ export class NodeManager {
       ...parts,
       registry: this.#registry,
       boots: new BootRecords(parts.database),
+      snapshots: new SnapshotRecords(parts.database),
       onChange: (node) => {
         parts.onChange(node);
         for (const watcher of this.#watchers) watcher();
       },
     };
+    this.snapshots = new SnapshotActions({
+      registry: this.#registry,
+      one: (name) => this.#one(name),
+      add: (node) => this.#supervise(this.#registry.add(node)),
+      discard: (supervisor) => this.#discard(supervisor),
+    });
     for (const record of this.#registry.all()) this.#supervise(record);
     this.#unsubscribe = parts.bus.subscribe((event) => this.#take(event));
   }
@@ -235,14 +245,7 @@ export class NodeManager {
     const chosen = this.#resolve(set);
     const running = chosen.filter((supervisor) => supervisor.isRunning);
     if (running.length > 0 && !force) throw stillRunning(running.map(({ record }) => record.name));
-    await each(chosen, async (supervisor) => {
-      const { mac, name } = supervisor.record;
-      await supervisor.discard();
-      this.#registry.remove(mac);
-      this.#supervisors.delete(mac);
-      this.#parts.onRemoved(mac, name);
-      for (const watcher of this.#watchers) watcher();
-    });
+    await each(chosen, (supervisor) => this.#discard(supervisor));
   }
 
   /** The stages of the node's last boot. */
@@ -282,6 +285,17 @@ export class NodeManager {
       .all()
       .filter((node) => node.image === image)
       .map((node) => node.name);
+  }
+
+  async #discard(supervisor: NodeSupervisor): Promise<void> {
+    const { mac, name } = supervisor.record;
+    await supervisor.discard();
+    this.#registry.remove(mac);
+    this.#supervisors.delete(mac);
+    this.#parts.onRemoved(mac, name);
+    for (const watcher of this.#watchers) watcher();
+    // A snapshot may have been all that needed an image.
+    await this.#parts.planner.collect();
   }
 
   #supervise(record: NodeRecord): NodeSupervisor {

@@ -2,6 +2,7 @@ import type { NodeFirmware, PlannedNode } from '../boot/plan.ts';
 import type { EventBus } from '../events/bus.ts';
 import type { BootRecords } from '../state/boot-records.ts';
 import type { Database } from '../state/database.ts';
+import type { SnapshotRecords } from '../state/snapshot-records.ts';
 import type { Paths } from '../state/paths.ts';
 import type { NodeInfo } from './info.ts';
 import type { NodeRegistry } from './registry.ts';
@@ -18,6 +19,15 @@ export interface Planner {
   adopt(node: PlannedNode, folder: string): Promise<{ readonly id: string } | undefined>;
   /** The node is off: its connections are dropped, or its next boot could not connect from the same port. */
   release(node: PlannedNode): void;
+  /** Copies a boot's plan for `restore`, which makes a plan with the same file handles of it. */
+  keep(folder: string, into: string): { image: string; imageId: string };
+  restore(
+    node: PlannedNode,
+    folder: string,
+    from: string,
+  ): Promise<{ readonly id: string; readonly warnings: readonly string[] }>;
+  /** Images that only a snapshot needed may go. */
+  collect(): Promise<void>;
   /** What a node starts with; `folder` may take files of it. Throws when this host lacks the firmware. */
   firmware(kind: 'ipxe' | 'pxe', node: PlannedNode, folder: string): NodeFirmware;
   /** The model of a new node, from what its user asked for. Throws when this host cannot run such nodes. */
@@ -26,7 +36,8 @@ export interface Planner {
   defaultImage(model: string): string;
 }
 export interface NodeNetwork {
-  addTap(name: string, owner?: { mac: string; ip: string }): Promise<void>;
+  /** `isCut`: nothing passes until the next call without it. */
+  addTap(name: string, owner?: { mac: string; ip: string }, isCut?: boolean): Promise<void>;
   removeTap(name: string): Promise<void>;
 }
 export interface NodeAgent {
@@ -64,6 +75,7 @@ export interface NodeParts {
 export interface SupervisorParts extends NodeParts {
   registry: NodeRegistry;
   boots: BootRecords;
+  snapshots: SnapshotRecords;
 }
 
 /** Times of the supervision, ms. */

@@ -17,6 +17,7 @@ export interface MachineFiles {
   tap: string;
   consoleLog: string;
   consoleSocket: string;
+  controlSocket: string;
   qmpSocket: string;
   /** for -kernel and -initrd; absent when the network card's ROM or another firmware boots */
   kernel?: string;
@@ -34,14 +35,15 @@ const TRANSLATION_MB = 256;
  * The command line of a node's QEMU.
  *
  * - `-no-reboot`: one process is one boot, so a guest's reboot is seen by how the process ends.
- * - The serial line is logged by QEMU itself, so that nothing is lost while no daemon runs.
+ * - The serial line is logged by QEMU itself, so that nothing is lost while no daemon runs. A second one, which every
+ *   kernel with a console on the first has a driver for, is there for `ControlLine` where the board has room for it.
  */
 export function qemuArguments(machine: Machine, files: MachineFiles, accel: Accel): string[] {
   return [
     boardArguments(machine, accel),
     ['-name', `guest=${escapeOption(machine.name)}`],
     ['-no-reboot', '-display', 'none'],
-    serial(files),
+    serial(machine.model, files),
     ['-chardev', `socket,id=qmp,path=${escapeOption(files.qmpSocket)},server=on,wait=off`],
     ['-mon', 'chardev=qmp,mode=control'],
     network(machine, files),
@@ -67,10 +69,14 @@ export function boardArguments({ model, settings }: Machine, accel: Accel): stri
   ].flat();
 }
 
-function serial(files: MachineFiles): string[] {
+function serial(model: string, files: MachineFiles): string[] {
   const log = `logfile=${escapeOption(files.consoleLog)},logappend=on`;
   const socket = `path=${escapeOption(files.consoleSocket)},server=on,wait=off`;
-  return ['-chardev', `socket,id=${SERIAL_ID},${socket},${log}`, '-serial', `chardev:${SERIAL_ID}`];
+  const control = `socket,id=control,path=${escapeOption(files.controlSocket)},server=on,wait=off`;
+  return [
+    ['-chardev', `socket,id=${SERIAL_ID},${socket},${log}`, '-serial', `chardev:${SERIAL_ID}`],
+    boardOf(model).serialLines > 1 ? ['-chardev', control, '-serial', 'chardev:control'] : [],
+  ].flat();
 }
 
 /** The card keeps its boot ROM only where that boots: other firmware brings its own driver, and starts sooner without. */

@@ -5,6 +5,10 @@ import type { Database } from '../state/database.ts';
 import { checkName } from './names.ts';
 import { NodeSettings } from './settings.ts';
 
+/** A machine's settings at its start, which may have changed since, and its acceleration. */
+export const StartedMachine = z.object({ settings: NodeSettings, accel: z.enum(['kvm', 'tcg']) });
+export type StartedMachine = z.infer<typeof StartedMachine>;
+
 /** What lets a new daemon adopt a machine that runs. */
 export const Running = z.object({
   /** id of the boot plan */
@@ -17,6 +21,10 @@ export const Running = z.object({
   retriesLeft: z.number(),
   /** why the boot counts as failed while its machine still runs */
   failed: z.string().nullable(),
+  /** what it was started with; absent when an earlier version of Bootyard started it */
+  machine: StartedMachine.optional(),
+  /** the snapshot that its memory is read from while that goes on */
+  restoring: z.string().optional(),
 });
 export type Running = z.infer<typeof Running>;
 

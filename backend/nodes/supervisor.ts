@@ -21,8 +21,13 @@ import { TIMES, type PlannedNode, type SupervisorParts } from './parts.ts';
 import { qemuArguments, type Machine as VirtualMachine } from './qemu.ts';
 import type { QmpEvent } from './qmp.ts';
 import { Recovery, type Start } from './recovery.ts';
-import type { NodeRecord, Running } from './registry.ts';
+import type { NodeRecord, Running, StartedMachine } from './registry.ts';
 import { withDefaults } from './settings.ts';
+import type { SnapshotInfo } from './snapshots/info.ts';
+import { endInterruptedSave, type WorkControl } from './snapshots/machine-state.ts';
+import { NodeSnapshots } from './snapshots/node-snapshots.ts';
+import type { SnapshotStart } from './snapshots/start.ts';
+import { softReboot } from './soft-reboot.ts';
 import { Turns } from './turns.ts';
 
 /**
@@ -35,6 +40,7 @@ import { Turns } from './turns.ts';
 export class NodeSupervisor {
   readonly record: NodeRecord;
   readonly disks: NodeDisks;
+  readonly snapshots: NodeSnapshots;
   readonly #parts: SupervisorParts;
   readonly #folder: string;
   readonly #place: MachinePlace;
@@ -57,6 +63,7 @@ export class NodeSupervisor {
     this.#folder = join(parts.paths.nodes, record.mac.replaceAll(':', '-'));
     mkdirSync(this.#folder, { recursive: true });
     this.disks = new NodeDisks(record, this.#folder);
+    this.snapshots = new NodeSnapshots(record, parts, this.#folder);
     this.#place = machinePlace(this.#folder, parts.paths.run, record.mac);
     this.#console = new NodeConsole({
       logFile: this.#place.consoleLog,
@@ -107,7 +114,9 @@ export class NodeSupervisor {
   reboot(hard: boolean): Promise<void> {
     this.#delaying?.abort();
     return this.#turns.take(async () => {
-      const soft = !hard && this.#status.state === 'booted' && (await this.#softReboot());
+      const machine = hard || this.#status.state !== 'booted' ? undefined : this.#machine;
+      const soft =
+        machine !== undefined && (await softReboot(machine, this.record, this.#parts, this.#turns.closing));
       await this.#start({ fresh: !soft });
     });
   }
@@ -121,6 +130,24 @@ export class NodeSupervisor {
       if (wasRunning) this.#parts.log(`node ${this.record.name} is down (cause: stopped by its user)`);
       this.#settle('off', null);
     });
+  }
+
+  /** Saves the machine of a booted node, which goes on after that. Throws as `NodeSnapshots.save`. */
+  saveSnapshot(name: string, control: WorkControl): Promise<SnapshotInfo> {
+    return this.#turns.take(() =>
+      this.snapshots.save(name, control, {
+        machine: this.#status.state === 'booted' ? this.#machine : undefined,
+        state: this.#status.state,
+        place: this.#place,
+        paused: (sentence) => this.#recovery.paused(sentence),
+      }),
+    );
+  }
+
+  /** The node goes on from a snapshot, whatever it does now. Resolves when the machine runs. */
+  restore(snapshot: SnapshotStart): Promise<void> {
+    this.#delaying?.abort();
+    return this.#turns.take(() => this.#startFrom(snapshot));
   }
 
   /** Stops the node and removes everything of it from the disk. */
@@ -154,9 +181,11 @@ export class NodeSupervisor {
       this.#planned = this.#asPlanned();
       this.#journal.restore(running);
       const machine = Machine.adopt(this.#place, (event) => this.#qemuEvent(event));
+      if (running.restoring !== undefined) return this.#breakOffRestore(machine, running.restoring);
       if (!machine) return this.#ended(await Machine.endOf(this.#place));
       this.#follow(machine);
       this.#pause.look();
+      this.#turns.enqueue(() => endInterruptedSave(machine, this.#turns.closing));
       const plan = await this.#parts.planner.adopt(this.#planned, this.#folder);
       this.#resume(running, plan !== undefined);
     });
@@ -209,19 +238,65 @@ export class NodeSupervisor {
       const plan = await planner.plan(this.#planned, this.#folder, tree);
       await this.#parts.network.addTap(this.#tap, { mac: record.mac, ip: record.ip });
       this.#console.begin(`${record.name} boots again, ${new Date(startedAt).toISOString()}`, start.fresh);
-      // A daemon that dies right here must not take an earlier machine's end for this one's.
-      forget(this.#place);
-      this.#parts.database.transaction(() => {
-        const state = { boot: plan.id, startedAt, bootedAt: null, selfReboots: start.selfReboots ?? 0 };
-        this.#parts.registry.setRunning(record.mac, { ...state, retriesLeft, failed: null });
-        this.#journal.begin(plan.id, startedAt);
-      });
-      await this.#launch(accel, { ...firmware, disks }, plan.warnings);
+      const machine = { settings: withDefaults(record.settings), accel };
+      this.#begin({ boot: plan.id, startedAt, selfReboots: start.selfReboots ?? 0, retriesLeft, machine });
+      await this.#launch(machine, { ...firmware, disks }, plan.warnings);
     } catch (error) {
       this.#console.disconnect();
       this.#settle('failed', messageOf(error));
       throw error;
     }
+  }
+
+  /** The machine's start and end are known from here on, also to a daemon after this one. */
+  #begin(started: Omit<Running, 'bootedAt' | 'failed'>): void {
+    // A daemon that dies right here must not take an earlier machine's end for this one's.
+    forget(this.#place);
+    this.#parts.database.transaction(() => {
+      this.#parts.registry.setRunning(this.record.mac, { ...started, bootedAt: null, failed: null });
+      this.#journal.begin(started.boot, started.startedAt);
+    });
+  }
+
+  /** As `#start`, with memory, disks and boot plan of a snapshot. */
+  async #startFrom(from: SnapshotStart): Promise<void> {
+    await this.#end('off', null);
+    const { record } = this;
+    const { name } = from.snapshot;
+    this.#status.become('booting', `Restoring snapshot ${name}.`);
+    const startedAt = Date.now();
+    this.#planned = this.#asPlanned();
+    const owner = { mac: record.mac, ip: record.ip };
+    try {
+      const plan = await this.#parts.planner.restore(this.#planned, this.#folder, from.folder);
+      const retriesLeft = withDefaults(record.settings)['boot.retries'];
+      const started = { boot: plan.id, startedAt, selfReboots: 0, retriesLeft, machine: from.machine };
+      this.#begin({ ...started, restoring: name });
+      const disks = await from.disks(this.#folder);
+      await this.#parts.network.addTap(this.#tap, owner, from.isCopyFor(record));
+      this.#console.begin(`${record.name} goes on from snapshot ${name}`, false);
+      const kind = withDefaults(from.machine.settings).firmware;
+      const firmware = this.#parts.planner.firmware(kind, this.#planned, this.#folder);
+      const machine = await this.#launch(from.machine, { ...firmware, disks }, [], from);
+      const connect = () => this.#parts.network.addTap(this.#tap, owner);
+      const warning = await from.wake(machine, this.#place, record, connect);
+      const { running } = record;
+      if (running) this.#parts.registry.setRunning(record.mac, { ...running, restoring: undefined });
+      if (warning) this.#status.warn(warning);
+    } catch (error) {
+      await this.#end('failed', messageOf(error));
+      this.#console.disconnect();
+      this.#settle('failed', `Snapshot ${name} was not restored: ${messageOf(error)}`);
+      throw error;
+    }
+  }
+
+  /** A daemon died while a snapshot was restored: what is there of the machine is of no use. */
+  async #breakOffRestore(machine: Machine | undefined, snapshot: string): Promise<void> {
+    this.#machine = machine;
+    const reason = `Restoring snapshot ${snapshot} was interrupted: restore it again, or boot the node.`;
+    await this.#end('failed', reason);
+    this.#settle('failed', reason);
   }
 
   /** Waits as `boot.delay` says; false when another command came meanwhile. */
@@ -241,21 +316,31 @@ export class NodeSupervisor {
   }
 
   async #launch(
-    accel: 'kvm' | 'tcg',
+    started: StartedMachine,
     media: NodeFirmware & { disks: readonly ReadyDisk[] },
     warnings: readonly string[],
-  ): Promise<void> {
-    const described = this.#machineOf();
+    from?: SnapshotStart,
+  ): Promise<Machine> {
+    const { accel } = started;
+    const described = { ...this.#machineOf(), settings: withDefaults(started.settings) };
     const { model, settings } = described;
     const files = { tap: this.#tap, ...media, ...this.#place };
-    const firmware = nodeModel(model).firmware ?? settings.firmware;
-    this.#journal.powerOn(`QEMU with ${accel.toUpperCase()}, ${settings.ram}, firmware ${firmware}`);
+    const qemu = `QEMU with ${accel.toUpperCase()}, ${settings.ram}`;
+    if (from) this.#journal.restored(`restored from snapshot ${from.snapshot.name}, ${qemu}`);
+    else this.#journal.powerOn(`${qemu}, firmware ${nodeModel(model).firmware ?? settings.firmware}`);
     for (const sentence of warnings) this.#status.warn(sentence);
     const argv = qemuArguments(described, files, accel);
-    const machine = await Machine.start(argv, this.#place, (event) => this.#qemuEvent(event));
+    if (from) argv.push('-incoming', 'defer');
+    const machine = await Machine.start(
+      argv,
+      this.#place,
+      (event) => this.#qemuEvent(event),
+      (waiting) => from?.load(waiting) ?? Promise.resolve(),
+    );
     this.#follow(machine);
     await this.disks.attached(media.disks.length);
     this.#status.publishQemu('started', `pid ${machine.pid}, ${accel}`);
+    return machine;
   }
 
   #follow(machine: Machine): void {
@@ -299,28 +384,6 @@ export class NodeSupervisor {
   #judge(end: MachineEnd, wasBooting: boolean): MachineEnd['kind'] {
     if (end.detail !== 'ended') return 'unseen';
     return guestEnd(this.#console.tail(4096)) ?? (wasBooting ? 'reboot' : 'poweroff');
-  }
-
-  /** True when the guest has ended its machine after we asked it to. */
-  async #softReboot(): Promise<boolean> {
-    const machine = this.#machine;
-    if (!machine) return false;
-    const { name, ip } = this.record;
-    try {
-      await this.#parts.agent.reboot(ip);
-    } catch (error) {
-      this.#parts.log(`node ${name}: failed soft-reboot (${messageOf(error)}), trying hard-reboot`);
-      return false;
-    }
-    this.#parts.log(`node ${name} is down (cause: asked by its user, method: soft-reboot)`);
-    const done = new AbortController();
-    const late = delay(TIMES.softReboot, undefined, {
-      signal: AbortSignal.any([done.signal, this.#turns.closing]),
-    }).catch(() => undefined);
-    const end = await Promise.race([machine.ended, late]);
-    done.abort();
-    this.#turns.closing.throwIfAborted();
-    return end !== undefined;
   }
 
   /** Stops the machine if one runs; `outcome` is what its boot comes to, unless it had got booted. */

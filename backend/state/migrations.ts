@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 export type Migration = (sqlite: DatabaseSync) => void;
 
 /** In order, one per schema version. A migration that was released is never changed; a new one is added. */
-export const migrations: readonly Migration[] = [nodesLeasesAndBoots];
+export const migrations: readonly Migration[] = [nodesLeasesAndBoots, snapshots];
 
 function nodesLeasesAndBoots(sqlite: DatabaseSync): void {
   sqlite.exec(`
@@ -50,5 +50,25 @@ function nodesLeasesAndBoots(sqlite: DatabaseSync): void {
       event TEXT NOT NULL,
       PRIMARY KEY (boot, number)
     ) STRICT, WITHOUT ROWID;
+  `);
+}
+
+function snapshots(sqlite: DatabaseSync): void {
+  sqlite.exec(`
+    CREATE TABLE snapshots (
+      id TEXT PRIMARY KEY,
+      mac TEXT NOT NULL REFERENCES nodes (mac) ON DELETE CASCADE,
+      name TEXT NOT NULL,
+      -- ms since the epoch
+      created_at INTEGER NOT NULL,
+      -- name of the image at that time, and its id
+      image TEXT NOT NULL,
+      image_id TEXT NOT NULL,
+      bytes INTEGER NOT NULL,
+      -- JSON object with the settings that the machine ran with
+      machine TEXT NOT NULL,
+      UNIQUE (mac, name)
+    ) STRICT;
+    CREATE INDEX snapshots_of_image ON snapshots (image_id);
   `);
 }

@@ -48,6 +48,7 @@ beforeEach(() => {
     console: unused,
     diskList: unused,
     removeDisk: unused,
+    snapshots: { list: unused, save: unused, restore: unused, remove: unused, create: unused },
   };
   const parts: HandlerParts = {
     nodes,

@@ -18,7 +18,7 @@ describe('files injected into nodes', () => {
     const internal = ['walt-boot-modes', 'walt-clock-sync', 'walt-fs-watchdog', 'walt-init-finalfs'].concat(
       ['walt-init-rootfs', 'walt-init-rootfs-main', 'walt-log-script', 'walt-net-service'],
       ['walt-net-service-handler', 'walt-notify-bootup', 'walt-rpc', 'walt-script-common', 'walt-tar-send'],
-      ['walt-order-disks', 'walt-timeout', 'walt-hybrid', 'walt-hybrid-copy'],
+      ['walt-control-line', 'walt-order-disks', 'walt-timeout', 'walt-hybrid', 'walt-hybrid-copy'],
     );
     const tools = ['walt-cat', 'walt-echo', 'walt-env', 'walt-init', 'walt-log-cat', 'walt-log-echo'].concat([
       'walt-log-tee',

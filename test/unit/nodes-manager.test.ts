@@ -87,6 +87,11 @@ class TestNodes {
           this.calls.push(`adopt ${node.name}`);
           return { id: 'x' };
         },
+        keep: () => {
+          throw new Error('not part of this test');
+        },
+        restore: () => Promise.reject(new Error('not part of this test')),
+        collect: async () => undefined,
         release: (node: PlannedNode) => void this.calls.push(`release ${node.name}`),
         firmware: () => ({ kernel: '/usr/lib/ipxe/ipxe.lkrn', initrd: join(folder, `${this.guest}.ipxe`) }),
         checkImage: (image) => {

@@ -13,6 +13,7 @@ const files = {
   tap: 'vn1',
   consoleLog: '/a,b/console.log',
   consoleSocket: '/run/x.tty',
+  controlSocket: '/run/x.ctl',
   qmpSocket: '/run/x.qmp',
   disks: [],
 };

@@ -9,6 +9,7 @@ export const armBoard: Board = {
   program: ARM_QEMU,
   machine: 'virt,gic-version=max,usb=off',
   processor: (accel) => (accel === 'kvm' ? 'host' : 'cortex-a57'),
+  serialLines: 1,
   extras: ['-device', 'pvpanic-pci'],
   hasDeviceTree: true,
 };

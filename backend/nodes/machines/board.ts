@@ -11,6 +11,8 @@ export interface Board {
   machine: string;
   /** the value of -cpu */
   processor(accel: Accel): string;
+  /** how many it has */
+  serialLines: number;
   /** further words */
   extras: readonly string[];
   /** its system learns the hardware from a device tree, which QEMU makes */

@@ -1,0 +1,95 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { BootyardError } from '../../errors.ts';
+
+/** What a guest may say before it is heard out; the rest is dropped. */
+const MAX_ANSWER = 4096;
+
+export interface Identity {
+  mac: string;
+  /** IPv4 address */
+  ip: string;
+  /** length of the network's prefix */
+  prefix: number;
+  name: string;
+  /** 32 hex digits, see machine-id(5) */
+  machineId: string;
+}
+
+/**
+ * The second serial line of a machine, where `walt-control-line` listens in the guest, from RAM and whatever the network
+ * does: one line of words for each thing to do, one word for an answer.
+ */
+export class ControlLine {
+  readonly #socket: Socket;
+  #heard = '';
+  #listener: (() => void) | undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setEncoding('latin1');
+    socket.on('error', () => undefined);
+    socket.on('data', (text: string) => {
+      if (this.#heard.length < MAX_ANSWER) this.#heard += text;
+      this.#listener?.();
+    });
+  }
+
+  /** Throws the system's error when QEMU does not listen at `path`. */
+  static async open(path: string): Promise<ControlLine> {
+    const socket = connect(path);
+    await once(socket, 'connect');
+    return new ControlLine(socket);
+  }
+
+  /** The machine goes on after a pause. `isRestored`: its connections are of another time. */
+  resumed(isRestored: boolean, seed: string): void {
+    this.#say(isRestored ? 'restored' : 'resumed', ...nextSecond(), seed);
+  }
+
+  /** The machine is a copy: it leaves the address of `oldMac`'s interface, and answers `ready`. */
+  identity(oldMac: string, { mac, ip, prefix, name, machineId }: Identity): void {
+    this.#say('identity', oldMac, mac, `${ip}/${prefix}`, name, machineId);
+  }
+
+  /** Its network is connected. */
+  go(seed: string): void {
+    this.#say('go', ...nextSecond(), seed);
+  }
+
+  /** Resolves with true when the guest has answered `word`, with false when it has not after `limitMs`. */
+  async hear(word: string, limitMs: number): Promise<boolean> {
+    const isHeard = () => this.#heard.split(/[\r\n]+/).includes(word);
+    if (isHeard()) return true;
+    return await new Promise((resolve) => {
+      const end = (answer: boolean) => {
+        clearTimeout(timer);
+        this.#listener = undefined;
+        resolve(answer);
+      };
+      const timer = setTimeout(() => end(false), limitMs);
+      this.#listener = () => {
+        if (isHeard()) end(true);
+      };
+      this.#socket.once('close', () => end(isHeard()));
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #say(...words: string[]): void {
+    if (words.some((word) => !/^[\w:./-]+$/.test(word))) {
+      throw new BootyardError('snapshot.words', `"${words.join(' ')}" cannot be said on a control line.`);
+    }
+    this.#socket.write(`${words.join(' ')}\n`);
+  }
+}
+
+/** The second that begins next (Unix time), and the milliseconds until then. */
+function nextSecond(): [string, string] {
+  const now = Date.now();
+  const next = Math.floor(now / 1000) + 1;
+  return [String(next), String(next * 1000 - now)];
+}
