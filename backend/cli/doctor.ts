@@ -1,5 +1,6 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { labPaths } from '../api/lab-control.ts';
+import { MODEL_NAMES } from '../api/node.ts';
 import { type Check, runDoctor } from '../lab/doctor.ts';
 import type { Session } from './session.ts';
 
@@ -10,11 +11,17 @@ export function addDoctorCommand(program: Command, session: Session): void {
     .command('doctor')
     .description('check what this machine has and allows; needs no lab')
     .option('--json', 'print JSON')
-    .action(async (options: { json?: boolean }) => {
+    .addOption(
+      new Option('--model <model>', 'also what nodes of this model need, before there is one').choices(
+        MODEL_NAMES,
+      ),
+    )
+    .action(async (options: { json?: boolean; model?: string }) => {
       session.progress.show({ message: 'Looking at this machine' });
       const checks = await runDoctor({
         paths: labPaths(),
         node: process.env.BOOTYARD_NODE || process.execPath,
+        models: options.model === undefined ? [] : [options.model],
       });
       if (options.json) session.printJson(checks);
       else for (const check of checks) session.print(describe(check));

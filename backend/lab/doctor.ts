@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import type { Paths } from '../state/paths.ts';
+import { usedModels } from '../state/node-models.ts';
 import { probeAcceleration, probeFiles } from './acceleration.ts';
+import { checkArm } from './arm.ts';
 import type { Check } from './check.ts';
 import { checkDisk, checkFirmware, checkKvm, checkNode } from './check-machine.ts';
 import { checkNamespaces } from './check-namespaces.ts';
@@ -12,6 +14,8 @@ export interface DoctorOptions {
   paths: Paths;
   /** the Node program that will run the daemon; the one that runs this process by default */
   node?: string;
+  /** node models to look at besides those of the lab's nodes */
+  models?: readonly string[];
 }
 
 /**
@@ -31,5 +35,6 @@ export async function runDoctor(options: DoctorOptions): Promise<Check[]> {
     checkKvm(probe),
     checkDisk(options.paths.data),
   ]);
-  return [...groups.flat(), checkFirmware()];
+  const models = [...(options.models ?? []), ...usedModels(options.paths.database)];
+  return [...groups.flat(), checkFirmware(), ...(models.includes('qemu-arm-64') ? [checkArm()] : [])];
 }
