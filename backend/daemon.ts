@@ -29,6 +29,7 @@ import { enterArgv } from './lab/launch.ts';
 import { LabNetwork, NETWORK } from './lab/network.ts';
 import { answerRouterSolicitations } from './lab/router.ts';
 import { SwapProcess } from './lab/swap-process.ts';
+import { ImageSaver } from './nodes/image-saver.ts';
 import { NodeManager } from './nodes/manager.ts';
 import { PortBoard } from './nodes/port-board.ts';
 import { PersistShares } from './persist/shares.ts';
@@ -194,6 +195,14 @@ async function main(): Promise<void> {
     ring: () => ringHost(paths),
     onChange: (all) => api.publishChange({ type: 'ports', ports: all }),
   });
+  const saver = new ImageSaver({
+    images,
+    node: (name) => nodes.one(name),
+    booted: (mac) => served.byMac(mac),
+    argv: (ip, command) => sshArgv({ ip, keys: paths.keys, command, tty: false }),
+    users: (image) => nodes.list().filter((node) => node.image === image),
+    reboot: (names) => nodes.reboot(names, false),
+  });
   const servers = [dhcp, tftp, http, nfs, dns, ntp, streams, rpc, forwards];
   nodeServers.push(http, nfs, dns, streams, rpc, forwards, { dropClient: (client) => tftp.drop(client) });
 
@@ -223,6 +232,7 @@ async function main(): Promise<void> {
     nodes,
     images,
     ports,
+    saver,
     shellCommand: ({ node, command, tty }) => {
       const [target] = nodes.list([node]);
       return enterArgv(paths, sshArgv({ ip: target?.ip ?? '', keys: paths.keys, command, tty }));
@@ -252,6 +262,7 @@ async function main(): Promise<void> {
 
   const end = async (): Promise<void> => {
     ports.close();
+    saver.close();
     await nodes.close();
     await api.close();
     for (const server of servers) await server.close();

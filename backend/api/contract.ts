@@ -4,9 +4,17 @@ import { imageMethods } from './image.ts';
 import { labMethods } from './lab.ts';
 import { nodeMethods } from './node.ts';
 import { portMethods } from './port.ts';
+import { saveMethods } from './save.ts';
 
 /** Every call of the API. One file per noun; this one only joins them. */
-export const methods = { ...labMethods, ...nodeMethods, ...imageMethods, ...portMethods, ...changeMethods };
+export const methods = {
+  ...labMethods,
+  ...nodeMethods,
+  ...imageMethods,
+  ...portMethods,
+  ...saveMethods,
+  ...changeMethods,
+};
 export type Methods = typeof methods;
 export type MethodName = keyof Methods;
 export type Params<M extends MethodName> = z.input<Methods[M]['params']>;

@@ -6,6 +6,7 @@ import type { ByteStream, CallContext, CheckedParams, Result } from './contract.
 import type { ImageInfo } from './image.ts';
 import type { LabStatus } from './lab.ts';
 import type { PortInfo } from './port.ts';
+import type { saveMethods } from './save.ts';
 import type { ServedHandlers } from './server-connection.ts';
 
 type WorkContext = Pick<CallContext, 'signal' | 'progress'>;
@@ -62,10 +63,24 @@ export interface PortActions {
   serve(stream: ByteStream): void;
 }
 
+/** Images made of what nodes have changed. */
+export interface SaveActions {
+  checkName(image: string, force: boolean): void;
+  diff(node: string, control: Pick<CallContext, 'signal' | 'progress'>): Promise<Result<'node.diff'>>;
+  save(id: string, image: string, force: boolean): Promise<StoredImage>;
+  push(
+    node: string,
+    path: string,
+    force: boolean,
+    control: Pick<CallContext, 'signal' | 'progress'>,
+  ): Promise<Result<'node.pushToImage'>>;
+}
+
 export interface HandlerParts {
   nodes: NodeActions;
   images: ImageActions;
   ports: PortActions;
+  saver: SaveActions;
   shellCommand: (params: CheckedParams<'node.shellCommand'>) => Promise<string[]> | string[];
   status: () => Promise<LabStatus> | LabStatus;
   /** ends nodes and servers, and leaves the API up until the answer is sent */
@@ -76,7 +91,13 @@ export interface HandlerParts {
 
 /** The daemon's answers to every call, put together from its parts. */
 export function makeHandlers(parts: HandlerParts): ServedHandlers {
-  return { ...labHandlers(parts), ...nodeHandlers(parts), ...imageHandlers(parts), ...portHandlers(parts) };
+  return {
+    ...labHandlers(parts),
+    ...nodeHandlers(parts),
+    ...imageHandlers(parts),
+    ...portHandlers(parts),
+    ...saveHandlers(parts),
+  };
 }
 
 type HandlersOf<Noun extends string> = Pick<
@@ -94,7 +115,7 @@ function labHandlers({ status, shutdown }: HandlerParts): HandlersOf<'lab'> {
   };
 }
 
-function nodeHandlers({ nodes, shellCommand }: HandlerParts): HandlersOf<'node'> {
+function nodeHandlers({ nodes, shellCommand }: HandlerParts): Omit<HandlersOf<'node'>, keyof SaveHandlers> {
   return {
     'node.list': (params) => nodes.list(params.nodes),
     'node.create': (params) => nodes.create(params),
@@ -130,6 +151,27 @@ function nodeHandlers({ nodes, shellCommand }: HandlerParts): HandlersOf<'node'>
       const stream = context.openStream();
       await nodes.console(params.node, params.history, stream);
       return { stream: stream.id };
+    },
+  };
+}
+
+type SaveHandlers = Pick<ServedHandlers, keyof typeof saveMethods>;
+
+function saveHandlers({ saver, nodes, imagesChanged }: HandlerParts): SaveHandlers {
+  return {
+    'node.diff': ({ node, saveAs }, context) => {
+      if (saveAs) saver.checkName(saveAs.image, saveAs.force);
+      return saver.diff(node, context);
+    },
+    'node.save': async ({ id, image, force }) => {
+      const stored = await saver.save(id, image, force);
+      imagesChanged();
+      return withNodes(stored, nodes.list());
+    },
+    'node.pushToImage': async ({ node, path, force }, context) => {
+      const pushed = await saver.push(node, path, force, context);
+      imagesChanged();
+      return pushed;
     },
   };
 }

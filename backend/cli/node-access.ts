@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { followConsole } from './node-console.ts';
 import { copy } from './node-cp.ts';
 import { runInNodes, runShell } from './node-run.ts';
+import { save, type SaveOptions, showDiff } from './node-save.ts';
 import type { Session } from './session.ts';
 
 /** The verbs that reach into a node: shell, run, cp, console. */
@@ -25,9 +26,32 @@ export function addNodeAccessCommands(node: Command, session: Session): void {
     .command('cp')
     .description('copy a file or a folder from this host into a node, or back')
     .argument('<source>', 'a path on this host, or <node>:<path>; a name with a colon as ./name')
-    .argument('<destination>', 'the other one of these; a relative path in a node is below /root')
-    .action((source: string, destination: string) =>
-      session.withLab((lab) => copy(lab, source, destination)),
+    .argument(
+      '<destination>',
+      'the other one of these; a relative path in a node is below /root; booted-image: the image of the node',
+    )
+    .option('--force', 'with booted-image: reboot the nodes that use the image without asking')
+    .action((source: string, destination: string, options: { force?: boolean }) =>
+      session.withLab((lab) => copy(lab, source, destination, options.force ?? false)),
+    );
+  node
+    .command('save')
+    .description("save a node's image and what the node has changed on it, deletions too, as an image")
+    .argument('<node>')
+    .argument('<image>', 'name of the new image')
+    .option('--yes', 'do not ask after the list of changes')
+    .option('--force', 'overwrite an image of this name')
+    .option('--json', 'print JSON instead of the list of changes')
+    .action((name: string, image: string, options: SaveOptions) =>
+      session.withLab((lab) => save(lab, name, image, options)),
+    );
+  node
+    .command('diff')
+    .description('list what a node has changed on its image: A added, M modified, D deleted')
+    .argument('<node>')
+    .option('--json', 'print JSON')
+    .action((name: string, options: { json?: boolean }) =>
+      session.withLab((lab) => showDiff(lab, name, options.json ?? false)),
     );
   node
     .command('console')

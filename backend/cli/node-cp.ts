@@ -1,14 +1,21 @@
+import { posix } from 'node:path';
 import { copyFiles } from '../api/copy/copy.ts';
-import { locationOf, type Location } from '../api/copy/paths.ts';
+import { BOOTED_IMAGE, locationOf, type Location } from '../api/copy/paths.ts';
 import { waitOrProceed } from './node-power.ts';
+import { pushToImage } from './node-save.ts';
 import type { LabSession } from './session.ts';
 import { formatSize } from './table.ts';
 import { UsageError } from './usage.ts';
 
 /** `node cp`: one of the two words names a path in a node. */
-export async function copy(lab: LabSession, fromWord: string, toWord: string): Promise<void> {
+export async function copy(lab: LabSession, fromWord: string, toWord: string, force: boolean): Promise<void> {
   if (fromWord === '' || toWord === '') throw new UsageError('A path of `node cp` is empty.');
   const from = locationOf(fromWord, process.cwd());
+  if (toWord === BOOTED_IMAGE && from.node !== undefined) {
+    if (from.name === undefined) throw new UsageError(`${from.text} names no file or folder.`);
+    await waitOrProceed(lab, [from.node]);
+    return await pushToImage(lab, from.node, posix.normalize(from.path), force);
+  }
   const to = locationOf(toWord, process.cwd());
   const node = checkForm(from, to);
   const [, ...others] = await lab.call('node.list', { nodes: [node] });

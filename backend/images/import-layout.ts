@@ -13,6 +13,7 @@ import {
   parseDocument,
 } from './oci.ts';
 import { mergeInSlices } from './merge-layers.ts';
+import type { ImageRecord } from './records.ts';
 import type { StagedLayer, Staging } from './staging.ts';
 import { shown } from './tar-path.ts';
 import { treeId } from './tree.ts';
@@ -21,6 +22,8 @@ import type { PackedTree } from './tree-arrays.ts';
 /** What an import found: the image's configuration, byte by byte, and its layers, lowest first. */
 export interface ImportedImage {
   config: Buffer;
+  /** layers of the store that lie below */
+  base?: ImageRecord['layers'];
   layers: StagedLayer[];
   /** the layers merged */
   tree: PackedTree;

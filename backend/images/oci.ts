@@ -39,6 +39,7 @@ export type Manifest = z.infer<typeof Manifest>;
 export const Config = z.looseObject({
   created: z.string().optional(),
   architecture: z.string().default('amd64'),
+  history: z.array(z.looseObject({})).nullish(),
   config: z.looseObject({ Labels: z.record(z.string(), z.string()).nullish() }).nullish(),
   rootfs: z.looseObject({ diff_ids: z.array(Digest) }),
 });

@@ -86,7 +86,7 @@ export function storeImage(
   for (const layer of image.layers) folder.takeBlob(layer.file, layer.digest);
   const id = folder.addBlob(configBytes);
   savePacked(folder.tree(id), image.tree);
-  const layers = image.layers.map(({ digest, size }) => ({ digest, size }));
+  const layers = [...(image.base ?? []), ...image.layers].map(({ digest, size }) => ({ digest, size }));
   const manifest = Buffer.from(
     JSON.stringify({
       schemaVersion: 2,

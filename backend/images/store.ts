@@ -5,11 +5,12 @@ import { importWarnings } from './import-warnings.ts';
 import { LayoutFolder } from './layout-folder.ts';
 import { type ImageManifest, loadManifest, makeManifest } from './manifest.ts';
 import { imageName } from './names.ts';
-import { REF_NAME, type Descriptor } from './oci.ts';
+import { mergeInSlices } from './merge-layers.ts';
+import { Config, REF_NAME, parseDocument, type Descriptor } from './oci.ts';
 import { type ImageRecord, recordOf, type StoredManifest, storeImage } from './records.ts';
-import { type ImportControl, Staging } from './staging.ts';
+import { type ImportControl, type StagedLayer, Staging } from './staging.ts';
 import { TreeCache } from './tree-cache.ts';
-import type { ImageTree } from './tree.ts';
+import { type ImageTree, treeId } from './tree.ts';
 
 export type { ImageRecord } from './records.ts';
 export type { ImportProgress } from './staging.ts';
@@ -108,6 +109,70 @@ export class ImageStore {
     }
   }
 
+  /** A folder to make a layer in; the caller disposes it. */
+  staging(control: ImportControl): Staging {
+    return new Staging(this.#folder.temporary, control);
+  }
+
+  /**
+   * Makes an image of another one and one more layer: same configuration and labels, one more entry of history. Throws
+   * `image.exists` when the name is taken and `force` is not given.
+   */
+  async addLayer(params: {
+    /** id of the image below */
+    base: string;
+    layer: StagedLayer;
+    name: string;
+    /** what made the layer, for the history */
+    createdBy: string;
+    force?: boolean;
+  }): Promise<ImageRecord> {
+    const name = imageName(params.name);
+    this.#checkFree(name, params.force);
+    const { record, tree } = await this.#open(params.base);
+    try {
+      const indexes = [...(await this.#trees.indexes(record)), params.layer.index];
+      const digests = [...record.layers, params.layer].map(({ digest }) => digest);
+      const image = {
+        config: this.#extendedConfig(record.id, params.layer.digest, params.createdBy),
+        base: record.layers,
+        layers: [params.layer],
+        tree: await mergeInSlices(indexes, treeId(digests)),
+      };
+      const stored = storeImage(this.#folder, image, {}, () => this.#checkFree(name, params.force));
+      return this.#add(name, stored);
+    } finally {
+      tree.close();
+      await this.collect();
+    }
+  }
+
+  async #open(id: string): Promise<{ record: ImageRecord; tree: ImageTree }> {
+    const tree = await this.tree(id);
+    const entry = this.#entries.find((candidate) => candidate.record.id === id);
+    if (entry) return { record: entry.record, tree };
+    tree.close();
+    throw gone(id);
+  }
+
+  #extendedConfig(id: string, layer: string, createdBy: string): Buffer {
+    const config = parseDocument(Config, this.#folder.readBlob(id), 'configuration');
+    const created = new Date().toISOString();
+    return Buffer.from(
+      JSON.stringify({
+        ...config,
+        created,
+        rootfs: { ...config.rootfs, diff_ids: [...config.rootfs.diff_ids, `sha256:${layer}`] },
+        history: [...(config.history ?? []), { created, created_by: createdBy }],
+      }),
+    );
+  }
+
+  /** Throws for a name that no image may have, and, without `force`, for one that an image has. */
+  checkName(name: string, force = false): void {
+    this.#checkFree(imageName(name), force);
+  }
+
   #checkFree(name: string, force = false): void {
     if (force || !this.get(name)) return;
     throw new BootyardError('image.exists', `Error: Image '${name}' already exists.`, { image: name });
@@ -164,8 +229,7 @@ export class ImageStore {
    */
   async tree(id: string): Promise<ImageTree> {
     const entry = this.#entries.find((candidate) => candidate.record.id === id);
-    if (!entry)
-      throw new BootyardError('image.gone', `There is no image with id ${id.slice(0, 12)} any more.`, { id });
+    if (!entry) throw gone(id);
     return this.#trees.open(entry.record);
   }
 
@@ -225,4 +289,8 @@ export class ImageStore {
       this.#options.log?.(`unused files of the image store stay until later: ${messageOf(error)}`);
     });
   }
+}
+
+function gone(id: string): BootyardError {
+  return new BootyardError('image.gone', `There is no image with id ${id.slice(0, 12)} any more.`, { id });
 }

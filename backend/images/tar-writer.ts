@@ -8,6 +8,8 @@ export type TarEntryType = 'file' | 'directory' | 'symlink' | 'hardlink' | 'char
 export interface TarEntry {
   /** a leading slash is dropped; a string is written as UTF-8 */
   path: string;
+  /** of `path` and `target`; `latin1` for names that are kept as bytes */
+  encoding?: 'latin1';
   type: TarEntryType;
   mode: number;
   uid?: number;
@@ -71,10 +73,11 @@ export function padding(size: number): Buffer {
 
 /** The header records of an entry with `size` bytes of data, with an extended header where a plain one is too small. */
 export function entryHeader(entry: TarEntry, size: number): Buffer {
-  let path = Buffer.from(entry.path.replace(/^\/+/, '') || './');
+  let path = Buffer.from(entry.path.replace(/^\/+/, '') || './', entry.encoding);
   if (entry.type === 'directory' && path.at(-1) !== 47) path = Buffer.concat([path, Buffer.from('/')]);
   const target = Buffer.from(
     entry.type === 'hardlink' ? (entry.target ?? '').replace(/^\/+/, '') : (entry.target ?? ''),
+    entry.encoding,
   );
   const mtime = entry.mtime ?? 0;
   const records: [string, Uint8Array][] = [];

@@ -77,13 +77,21 @@ export class TreeCache {
     return layer;
   }
 
+  /** The indexes of an image's layers, the lowest first. */
+  async indexes(image: ImageRecord): Promise<LayerIndex[]> {
+    const indexes: LayerIndex[] = [];
+    for (const { digest, size } of image.layers) indexes.push(await this.#layerIndex(digest, size));
+    return indexes;
+  }
+
   /** The merged tree from disk, or made from the layers' indexes and put there. */
   async #load(image: ImageRecord): Promise<PackedTree> {
     const saved = loadPacked(this.#folder.tree(image.id), TREE_FORMAT);
     if (saved) return saved;
-    const indexes: LayerIndex[] = [];
-    for (const { digest, size } of image.layers) indexes.push(await this.#layerIndex(digest, size));
-    const packed = await mergeInSlices(indexes, treeId(image.layers.map(({ digest }) => digest)));
+    const packed = await mergeInSlices(
+      await this.indexes(image),
+      treeId(image.layers.map(({ digest }) => digest)),
+    );
     savePacked(this.#folder.tree(image.id), packed);
     return packed;
   }

@@ -221,6 +221,11 @@ export class NodeManager {
     );
   }
 
+  /** Throws for a set of several nodes. */
+  one(node: string): NodeInfo {
+    return this.#one(node).info();
+  }
+
   diskList(node: string): Promise<DiskInfo[]> {
     return this.#one(node).disks.list();
   }

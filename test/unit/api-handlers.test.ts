@@ -60,6 +60,7 @@ beforeEach(() => {
       },
       remove: (name) => void removed.push(name),
     },
+    saver: { checkName: unused, diff: unused, save: unused, push: unused },
     ports: { list: () => [], hold: unused, serve: unused },
     shellCommand: ({ node }) => ['ssh', node],
     status: () => LAB,

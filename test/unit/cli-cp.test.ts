@@ -308,8 +308,9 @@ describe('destinations, as with cp', () => {
     [['n1:/a', 'n2:/b'], 2, 'One path of `node cp` is in a node'],
     [['', 'vnode1:/b'], 2, 'is empty'],
     [['a', 'n1,n2:/b'], 2, 'one node'],
-    [['vnode1:/a', 'booted-image:/b'], 1, 'booted-image is not possible yet.'],
-    [['vnode1:/a', 'booted-image'], 1, 'booted-image is not possible yet.'],
+    [['vnode1:/a', 'booted-image:/b'], 1, 'is only a destination'],
+    [['a', 'booted-image'], 1, 'is only a destination'],
+    [['vnode1:/', 'booted-image'], 2, 'names no file or folder'],
   ])('%j is refused', async ([from = '', to = ''], code, sentence) => {
     const outcome = await copy(from, to);
     expect(outcome).toMatchObject({ code, stdout: '' });

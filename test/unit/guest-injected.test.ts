@@ -13,18 +13,21 @@ const values = {
   walt_image_size_kib: '1234',
 };
 
+const words = (text: string): string[] => text.trim().split(/\s+/);
+
 describe('files injected into nodes', () => {
   it('are those that WalT injects', () => {
-    const internal = ['walt-boot-modes', 'walt-clock-sync', 'walt-fs-watchdog', 'walt-init-finalfs'].concat(
-      ['walt-init-rootfs', 'walt-init-rootfs-main', 'walt-log-script', 'walt-net-service'],
-      ['walt-net-service-handler', 'walt-notify-bootup', 'walt-rpc', 'walt-script-common', 'walt-tar-send'],
-      ['walt-control-line', 'walt-order-disks', 'walt-timeout', 'walt-hybrid', 'walt-hybrid-copy'],
-    );
-    const tools = ['walt-cat', 'walt-echo', 'walt-env', 'walt-init', 'walt-log-cat', 'walt-log-echo'].concat([
-      'walt-log-tee',
-      'walt-report-lldp-neighbor',
-      'walt-tee',
-    ]);
+    const internal = words(`
+      walt-boot-modes walt-clock-sync walt-control-line walt-dump-diff-tar
+      walt-fs-watchdog walt-hybrid walt-hybrid-copy walt-init-finalfs walt-init-nbd
+      walt-init-rootfs walt-init-rootfs-main walt-log-script walt-net-service
+      walt-net-service-handler walt-notify-bootup walt-order-disks walt-rpc
+      walt-script-common walt-tar-send walt-timeout
+    `);
+    const tools = words(`
+      walt-cat walt-echo walt-env walt-init walt-log-cat walt-log-echo walt-log-tee
+      walt-report-lldp-neighbor walt-tee
+    `);
     const paths = injectedFiles(values).map(({ path }) => path);
     expect(paths.sort()).toEqual(
       [

@@ -1,7 +1,7 @@
 import { BootyardError } from '../../errors.ts';
 
 /** WalT's word for the image that a node is booted on. */
-const BOOTED_IMAGE = 'booted-image';
+export const BOOTED_IMAGE = 'booted-image';
 const HOME_IN_NODE = '/root';
 
 /** One end of a copy: a word of `node cp`, taken apart. */
@@ -35,7 +35,10 @@ export function locationOf(word: string, folder: string): Location {
   const node = isInNode ? word.slice(0, colon) : undefined;
   const typed = isInNode ? word.slice(colon + 1) : word;
   if (word === BOOTED_IMAGE || node === BOOTED_IMAGE) {
-    throw new BootyardError('node.cp', `Copying to the ${BOOTED_IMAGE} is not possible yet.`);
+    throw new BootyardError(
+      'node.cp',
+      `'${BOOTED_IMAGE}' is only a destination, of a path in a node: node cp <node>:<path> ${BOOTED_IMAGE}.`,
+    );
   }
   const absolute = typed.startsWith('/') ? typed : `${isInNode ? HOME_IN_NODE : folder}/${typed}`;
   const path = absolute.replace(/\/+$/, '') || '/';

@@ -1,0 +1,239 @@
+import { randomBytes } from 'node:crypto';
+import { nodeOutput } from '../agent/node-output.ts';
+import { BootyardError } from '../errors.ts';
+import { type Diff, diffLayer, type DiffInput, type LayerChange } from '../images/diff-layer.ts';
+import type { LayerIndex } from '../images/layer-index.ts';
+import type { ImportControl, StagedLayer, Staging } from '../images/staging.ts';
+import type { ImageRecord, ImageStore } from '../images/store.ts';
+import type { NodeInfo } from './info.ts';
+
+/** What of a node's boot plan is asked for. */
+export interface BootedImage {
+  imageId: string;
+  /** the index of the injected layer alone */
+  injected(): LayerIndex;
+}
+export interface SaverParts {
+  images: ImageStore;
+  node: (name: string) => NodeInfo;
+  /** undefined for a node that is off */
+  booted: (mac: string) => BootedImage | undefined;
+  /** what to start here to run a command in a node */
+  argv: (ip: string, command: string) => string[];
+  /** nodes that run on, or boot, an image */
+  users: (image: string) => NodeInfo[];
+  reboot: (nodes: string[]) => Promise<unknown>;
+}
+
+/** What a node's root file system has that its image has not, ready to be saved. */
+export interface NodeDiff {
+  /** for `save`; good for ten minutes, or until the next difference of this node */
+  id: string;
+  image: string;
+  count: number;
+  /** the first ones */
+  changes: LayerChange[];
+}
+
+const INTERNAL = '/bin/_walt_internal_';
+const KEPT_MS = 10 * 60_000;
+const SHOWN = 10_000;
+const MAX_NAMES = 128 << 20;
+/** What WalT never saves: logs, locks, and what belongs to one node or boot. */
+const FILTERED = /\/log\/|\.lock$|machine-id|walt-env|_walt_internal_|README\.nonlocal/;
+/** What every boot makes, or takes away from an image that has it. */
+const MADE_AT_BOOT = new Set(['local', 'persist', 'etc/hostname']);
+
+interface Waiting {
+  node: string;
+  imageId: string;
+  layer: StagedLayer;
+  staging: Staging;
+  timer: NodeJS.Timeout;
+}
+
+/** Makes images of what nodes have changed on theirs (WalT: `node save`, `node cp … booted-image`). */
+export class ImageSaver {
+  readonly #parts: SaverParts;
+  readonly #waiting = new Map<string, Waiting>();
+
+  constructor(parts: SaverParts) {
+    this.#parts = parts;
+  }
+
+  /** Compares a node with its image. Nothing is changed. Throws when the node cannot be asked. */
+  async diff(name: string, control: Required<ImportControl>): Promise<NodeDiff> {
+    const { node, booted } = this.#booted(name);
+    this.#forget(node.name);
+    const staging = this.#parts.images.staging(control);
+    try {
+      control.progress({ message: `Reading what ${node.name} has changed` });
+      const command = `${INTERNAL}/walt-dump-diff-tar`;
+      const dump = await this.#dump(node, command, staging, control);
+      const present = await this.#present(node, `${command} --present`, control.signal);
+      const owned = ownedPaths(booted.injected());
+      const isExcluded = (path: string): boolean =>
+        owned.has(path) || MADE_AT_BOOT.has(path) || FILTERED.test(`/${path}`);
+      control.progress({ message: `Comparing ${node.name} with its image` });
+      const { changes, layer } = await this.#compare(booted.imageId, { dump, present, isExcluded }, staging);
+      const id = layer === undefined ? '' : this.#keep(node.name, booted.imageId, layer, staging);
+      return { id, image: node.image, count: changes.length, changes: changes.slice(0, SHOWN) };
+    } finally {
+      if (![...this.#waiting.values()].some((other) => other.staging === staging)) staging.dispose();
+    }
+  }
+
+  /** Saves a difference as an image. Throws `image.exists` without `force`, and `node.diffGone`. */
+  async save(id: string, image: string, force: boolean): Promise<ImageRecord> {
+    const waiting = this.#waiting.get(id);
+    if (waiting === undefined) {
+      throw new BootyardError('node.diffGone', 'This difference is not kept any more: save the node again.');
+    }
+    const { imageId: base, layer, node } = waiting;
+    const createdBy = `bootyard node save ${node} ${image}`;
+    const record = await this.#parts.images.addLayer({ base, layer, name: image, createdBy, force });
+    this.#forget(node);
+    return record;
+  }
+
+  /** Throws the sentence of `save` for a name that cannot be used, before anything is read. */
+  checkName(image: string, force: boolean): void {
+    this.#parts.images.checkName(image, force);
+  }
+
+  /**
+   * Puts a path of a node into the image that the node is booted on, and reboots the nodes that use the image. Without
+   * `force` it only throws `image.wouldReboot`, if there is something to do.
+   */
+  async push(
+    name: string,
+    path: string,
+    force: boolean,
+    control: Required<ImportControl>,
+  ): Promise<{ image: string; rebooted: string[] }> {
+    const { node, booted } = this.#booted(name);
+    if (this.#parts.images.get(node.image)?.id !== booted.imageId) {
+      throw new BootyardError(
+        'node.otherImage',
+        `The image '${node.image}' has changed since ${node.name} booted it: reboot the node first.`,
+      );
+    }
+    const staging = this.#parts.images.staging(control);
+    try {
+      const command = `${INTERNAL}/walt-tar-send '${path.replaceAll("'", "'\\''")}'`;
+      const dump = await this.#dump(node, command, staging, control);
+      const owned = ownedPaths(booted.injected());
+      const isExcluded = (entry: string): boolean => owned.has(entry);
+      const bytes = Buffer.from(path.slice(1, path.lastIndexOf('/'))).toString('latin1');
+      const input = { dump, below: bytes, isExcluded };
+      const { layer } = await this.#compare(booted.imageId, input, staging);
+      if (layer === undefined) return { image: node.image, rebooted: [] };
+      const users = this.#parts.users(node.image);
+      if (!force) throw wouldReboot(users);
+      const createdBy = `bootyard node cp ${node.name}:${path} booted-image`;
+      const target = { base: booted.imageId, layer, name: node.image, createdBy, force: true };
+      await this.#parts.images.addLayer(target);
+      const rebooted = users.filter(({ state }) => state !== 'off').map((user) => user.name);
+      if (rebooted.length > 0) await this.#parts.reboot(rebooted);
+      return { image: node.image, rebooted };
+    } finally {
+      staging.dispose();
+    }
+  }
+
+  close(): void {
+    for (const { node } of [...this.#waiting.values()]) this.#forget(node);
+  }
+
+  #booted(name: string): { node: NodeInfo; booted: BootedImage } {
+    const node = this.#parts.node(name);
+    const booted = this.#parts.booted(node.mac);
+    if (node.state === 'booted' && booted !== undefined) return { node, booted };
+    throw new BootyardError('node.notBooted', `Node ${node.name} is ${node.state}: boot it first.`, {
+      node: name,
+    });
+  }
+
+  async #dump(
+    node: NodeInfo,
+    command: string,
+    staging: Staging,
+    { signal, progress }: Required<ImportControl>,
+  ): Promise<StagedLayer> {
+    const chunks = nodeOutput(this.#parts.argv(node.ip, command), signal);
+    const blob = await staging.write(counted(chunks, node.name, progress));
+    return await staging.indexed(blob, { needsEnd: true });
+  }
+
+  /** Names that the node's folders have now, as latin1 text. */
+  async #present(node: NodeInfo, command: string, signal: AbortSignal): Promise<Set<string>> {
+    const present = new Set<string>();
+    let rest = '';
+    let size = 0;
+    for await (const chunk of nodeOutput(this.#parts.argv(node.ip, command), signal)) {
+      size += chunk.length;
+      if (size > MAX_NAMES)
+        throw new BootyardError('node.diff', `${node.name} names more files than can be.`);
+      const names = (rest + chunk.toString('latin1')).split('\0');
+      rest = names.pop() ?? '';
+      for (const name of names) present.add(name.replace(/^\.\//, ''));
+    }
+    return present;
+  }
+
+  async #compare(imageId: string, input: Omit<DiffInput, 'base'>, staging: Staging): Promise<Diff> {
+    const base = await this.#parts.images.tree(imageId);
+    try {
+      return await diffLayer({ ...input, base }, staging);
+    } finally {
+      base.close();
+    }
+  }
+
+  #keep(node: string, imageId: string, layer: StagedLayer, staging: Staging): string {
+    const id = randomBytes(8).toString('hex');
+    const timer = setTimeout(() => this.#forget(node), KEPT_MS);
+    timer.unref();
+    this.#waiting.set(id, { node, imageId, layer, staging, timer });
+    return id;
+  }
+
+  #forget(node: string): void {
+    for (const [id, waiting] of this.#waiting) {
+      if (waiting.node !== node) continue;
+      this.#waiting.delete(id);
+      clearTimeout(waiting.timer);
+      waiting.staging.dispose();
+    }
+  }
+}
+
+/** Paths that the injected layer brings or takes away: they are Bootyard's, and new at each boot. */
+function ownedPaths(injected: LayerIndex): Set<string> {
+  const paths = Array.from({ length: injected.count }, (_, at) => injected.path(at));
+  return new Set(paths.map((path) => path.replace(/(^|\/)\.wh\.([^/]+)$/, '$1$2')));
+}
+
+async function* counted(
+  chunks: AsyncIterable<Buffer>,
+  node: string,
+  progress: Required<ImportControl>['progress'],
+): AsyncGenerator<Buffer> {
+  let size = 0;
+  let shown = 0;
+  for await (const chunk of chunks) {
+    size += chunk.length;
+    yield chunk;
+    if (Date.now() - shown < 200) continue;
+    shown = Date.now();
+    progress({ message: `Reading from ${node}: ${(size / 1e6).toFixed(1)} MB` });
+  }
+}
+
+function wouldReboot(users: NodeInfo[]): BootyardError {
+  return new BootyardError(
+    'image.wouldReboot',
+    `This operation would reboot ${users.length} node(s) currently using the image.`,
+    { nodes: users.map((user) => user.name) },
+  );
+}
