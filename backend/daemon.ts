@@ -132,7 +132,7 @@ async function main(): Promise<void> {
     return node ? { node: node.mac, client: node.ip } : subject;
   });
 
-  const policy = new NodeDhcpPolicy(nodes);
+  const policy = new NodeDhcpPolicy(nodes, NETWORK.address);
   const { publish } = bus;
   const address = NETWORK.address;
   const files = new BootFiles(served, (client) => {

@@ -6,6 +6,7 @@ import { stage1Script } from './stage1.ts';
 
 /** Names of the files that do not come from an image. */
 export const UNDIONLY = 'pxe/walt-x86-undionly.kpxe';
+export const SNPONLY = 'pxe/walt-x86-64-snponly.efi';
 export const STAGE1 = 'pxe/bootyard-stage1.ipxe';
 
 /** Why a boot file is not there: what was asked, in a sentence that the timeline shows. */
@@ -33,6 +34,7 @@ export class BootFiles {
       this.#onUndionly(client);
       return bufferSource(firmwareContent('undionly.kpxe'));
     }
+    if (path === `/${SNPONLY}`) return bufferSource(firmwareContent('snponly.efi'));
     if (path === `/${STAGE1}`) return bufferSource(stage1Script());
     const plan = this.#served.byAddress(client);
     if (!plan) return { missing: `no node with address ${client} is booting` };

@@ -1,6 +1,6 @@
 import type { DhcpClient } from '../protocols/dhcp/client.ts';
 import type { BootFile, DhcpPolicy, Reservation } from '../protocols/dhcp/policy.ts';
-import { STAGE1, UNDIONLY } from './boot-files.ts';
+import { SNPONLY, STAGE1, UNDIONLY } from './boot-files.ts';
 
 /** What the policy asks about registered nodes. */
 export interface KnownNodes {
@@ -8,17 +8,29 @@ export interface KnownNodes {
   byAddress(ip: string): unknown;
 }
 
+/** Option 93 (RFC 4578 §2.1, IANA's registry of processor architectures) */
+const BIOS = 0;
+/** x86-64 UEFI; 9 was meant for byte code, and some firmware says it */
+const UEFI = [7, 9];
+const UEFI_HTTP = 16;
+/** Vendor class identifier: an offer without it is none for an HTTP client (UEFI specification 2.10, 24.7.3.1). */
+const HTTP_OPTIONS = new Map([[60, Buffer.from('HTTPClient')]]);
+
 /**
  * Addresses and boot files as WalT gives them. A first stage that says `walt.node.<model>` gets no file: its script goes
- * on by itself. A network card's ROM gets iPXE (undionly.kpxe); that iPXE, which asks again, gets the first stage.
+ * on by itself. A network card's ROM gets iPXE (undionly.kpxe), and so does UEFI (snponly.efi, by TFTP or HTTP); that
+ * iPXE, which asks again, gets the first stage.
  */
 export class NodeDhcpPolicy implements DhcpPolicy {
   readonly #nodes: KnownNodes;
+  readonly #server: string;
   /** nodes whose ROM has fetched iPXE since they were switched on: the next who asks is that iPXE */
   readonly #inUndionly = new Set<string>();
 
-  constructor(nodes: KnownNodes) {
+  /** `server`: our address, for URLs */
+  constructor(nodes: KnownNodes, server: string) {
     this.#nodes = nodes;
+    this.#server = server;
   }
 
   reservation(client: DhcpClient): Reservation | undefined {
@@ -31,9 +43,17 @@ export class NodeDhcpPolicy implements DhcpPolicy {
   }
 
   bootFile(client: DhcpClient): BootFile | undefined {
-    const isPxe = client.vendorClass?.startsWith('PXEClient') ?? false;
-    if (!isPxe || client.architecture !== 0 || client.userClass?.startsWith('walt.node')) return undefined;
-    const chained = client.userClass === 'iPXE' && this.#inUndionly.has(client.mac);
+    const { vendorClass = '', userClass = '', architecture = -1 } = client;
+    if (userClass.startsWith('walt.node')) return undefined;
+    if (vendorClass.startsWith('HTTPClient')) {
+      if (architecture !== UEFI_HTTP) return undefined;
+      return { file: `http://${this.#server}/boot/${SNPONLY}`, options: HTTP_OPTIONS };
+    }
+    if (!vendorClass.startsWith('PXEClient')) return undefined;
+    // UEFI's own PXE client is not iPXE; a BIOS ROM may well be.
+    if (UEFI.includes(architecture)) return { file: userClass === 'iPXE' ? STAGE1 : SNPONLY };
+    if (architecture !== BIOS) return undefined;
+    const chained = userClass === 'iPXE' && this.#inUndionly.has(client.mac);
     return { file: chained ? STAGE1 : UNDIONLY };
   }
 

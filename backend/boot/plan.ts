@@ -10,11 +10,10 @@ import { scanTarFile } from '../images/tar-scan.ts';
 import { writeTar } from '../images/tar-writer.ts';
 import type { ImageTree } from '../images/tree.ts';
 import { armFirmware } from '../lab/arm.ts';
-import { firmwarePath } from './firmware.ts';
+import { pcFirmware, type FirmwareKind, type NodeFirmware } from './firmware.ts';
 import { injectedLayer, type LabIdentity } from './injected-layer.ts';
 import { modelFor, nodeModel } from './models.ts';
 import type { ServedNodes } from './served-nodes.ts';
-import { stage1Path } from './stage1.ts';
 import { ubootFirmware } from './uboot.ts';
 
 export interface PlannedNode {
@@ -38,13 +37,6 @@ export interface BootPlan {
   injected(): LayerIndex;
   /** sentences on what of the image could not be used as it wants; the boot goes on without */
   readonly warnings: readonly string[];
-}
-/** Files for QEMU's -kernel and -initrd, or for -bios and the flash chip after it; none when the network card's ROM boots. */
-export interface NodeFirmware {
-  kernel?: string;
-  initrd?: string;
-  bios?: string;
-  flash?: string;
 }
 
 const SavedPlan = z.object({
@@ -150,9 +142,9 @@ export class BootPlanner {
     this.#parts.served.remove(node.ip)?.tree.close();
   }
 
-  firmware(kind: 'ipxe' | 'pxe', node: PlannedNode, folder: string): NodeFirmware {
+  firmware(kind: FirmwareKind, node: PlannedNode, folder: string): NodeFirmware {
     if (nodeModel(node.model).firmware === 'U-Boot') return ubootFirmware(folder, node.mac);
-    return kind === 'pxe' ? {} : { kernel: firmwarePath('ipxe.lkrn'), initrd: stage1Path() };
+    return pcFirmware(kind, folder);
   }
 
   /** The model of a new node, from what its user asked for. Throws when this host cannot run such nodes. */

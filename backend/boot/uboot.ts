@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { guestFolder } from '../guest/injected.ts';
 import { armFirmware } from '../lab/arm.ts';
-import type { NodeFirmware } from './plan.ts';
+import type { NodeFirmware } from './firmware.ts';
 
 /** CONFIG_ENV_SIZE of U-Boot's qemu_arm64_defconfig, bytes. */
 const ENVIRONMENT_SIZE = 0x40000;

@@ -184,6 +184,8 @@ export class BootTimeline {
     if (version) return this.#enter('kernel', mono, version);
     const loader = /^U-Boot \d\S*/.exec(line)?.[0];
     if (loader) return this.#note(loader);
+    const uefi = /^(?:>>| *)((?:Start (?:PXE|HTTP) |(?:PXE|HTTP)-E\d).+)$/.exec(line)?.[1];
+    if (uefi !== undefined) return this.#note(`UEFI: ${uefi}`);
     const label = /^\*\*\* (.+?)\s*\*\*\*$/.exec(line)?.[1];
     if (label !== undefined) {
       if (/^Starting .*\binit\b/.test(label)) return this.#enter('init', mono, label);

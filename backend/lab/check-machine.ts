@@ -1,15 +1,14 @@
 import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { messageOf } from '../errors.ts';
 import { deviceObstacle, type Acceleration } from './acceleration.ts';
 import { fail, ok, warn, type Check } from './check.ts';
+import { findIpxe, findUefi } from './firmware-files.ts';
 import { asRoot, installCommand } from './host-packages.ts';
 import { failureOf, tryTool } from './tool.ts';
 
 const GIB = 1024 ** 3;
-/** Where Debian and Ubuntu, Fedora and Arch put iPXE. */
-const FIRMWARE_FOLDERS = ['/usr/lib/ipxe', '/boot', '/usr/share/ipxe', '/usr/share/ipxe/x86_64'];
 
 /** KVM is a matter of speed alone: everything works without it. */
 export async function checkKvm(probe: (() => Promise<Acceleration>) | undefined): Promise<Check> {
@@ -27,11 +26,16 @@ export async function checkKvm(probe: (() => Promise<Acceleration>) | undefined)
 }
 
 export function checkFirmware(): Check {
-  const missing = ['ipxe.lkrn', 'undionly.kpxe'].filter(
-    (file) => !FIRMWARE_FOLDERS.some((folder) => existsSync(join(folder, file))),
-  );
+  const missing = ['ipxe.lkrn', 'undionly.kpxe'].filter((file) => findIpxe(file) === undefined);
   if (missing.length === 0) return ok('iPXE', 'ipxe.lkrn and undionly.kpxe are there');
   return fail('iPXE', `${missing.join(' and ')} not found: nodes cannot boot`, installCommand(['ipxe']));
+}
+
+export function checkUefi(): Check {
+  const files = [findUefi() ? [] : ['OVMF'], findIpxe('snponly.efi') ? [] : ["iPXE's snponly.efi"]].flat();
+  if (files.length === 0) return ok('UEFI', 'OVMF and snponly.efi are there');
+  const message = `${files.join(' and ')} not found: nodes cannot boot with firmware=uefi`;
+  return warn('UEFI', message, installCommand(['uefi', 'ipxe']));
 }
 
 /** Room in the folder for images and node disks, which may not exist yet. */

@@ -4,7 +4,7 @@ import { usedModels } from '../state/node-models.ts';
 import { probeAcceleration, probeFiles } from './acceleration.ts';
 import { checkArm } from './arm.ts';
 import type { Check } from './check.ts';
-import { checkDisk, checkFirmware, checkKvm, checkNode } from './check-machine.ts';
+import { checkDisk, checkFirmware, checkKvm, checkNode, checkUefi } from './check-machine.ts';
 import { checkNamespaces } from './check-namespaces.ts';
 import { checkPrograms, checkQemu } from './check-programs.ts';
 
@@ -36,5 +36,6 @@ export async function runDoctor(options: DoctorOptions): Promise<Check[]> {
     checkDisk(options.paths.data),
   ]);
   const models = [...(options.models ?? []), ...usedModels(options.paths.database)];
-  return [...groups.flat(), checkFirmware(), ...(models.includes('qemu-arm-64') ? [checkArm()] : [])];
+  const arm = models.includes('qemu-arm-64') ? [checkArm()] : [];
+  return [...groups.flat(), checkFirmware(), checkUefi(), ...arm];
 }

@@ -10,6 +10,7 @@ export type Need =
   | 'ipxe'
   | 'qemuArm'
   | 'uboot'
+  | 'uefi'
   | 'ext4'
   | 'fat'
   | 'images'
@@ -27,6 +28,7 @@ const debian: Distribution = {
   packages: {
     qemu: 'qemu-system-x86',
     ipxe: 'ipxe',
+    uefi: 'ovmf',
     qemuArm: 'qemu-system-arm',
     uboot: 'u-boot-qemu',
     ext4: 'e2fsprogs',
@@ -50,6 +52,7 @@ const fedora: Distribution = {
     images: 'qemu-img',
     qemu: 'qemu-system-x86-core',
     ipxe: 'ipxe-bootimgs-x86',
+    uefi: 'edk2-ovmf',
     qemuArm: 'qemu-system-aarch64-core',
     uboot: 'uboot-images-armv8',
     ssh: 'openssh-clients',
@@ -64,6 +67,7 @@ const arch: Distribution = {
     images: 'qemu-img',
     qemu: 'qemu-system-x86',
     qemuArm: 'qemu-system-aarch64',
+    uefi: 'edk2-ovmf',
     ssh: 'openssh',
   },
 };

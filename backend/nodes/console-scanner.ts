@@ -13,6 +13,8 @@ const MEANINGFUL: readonly RegExp[] = [
   /^U-Boot \d/,
   /^(TFTP error: |Retry count exceeded|Wrong image format|Bad Linux ARM64 Image magic)/,
   /\(https?:\/\/ipxe\.org\/[0-9a-f]{8}\)/,
+  /^>>Start (?:PXE|HTTP) /,
+  /^ *(?:PXE|HTTP)-E\d+: /,
   /^No bootable device/,
   /Linux version \d/,
   /Run \S+ as init process/,

@@ -1,4 +1,5 @@
-import type { NodeFirmware, PlannedNode } from '../boot/plan.ts';
+import type { FirmwareKind, NodeFirmware } from '../boot/firmware.ts';
+import type { PlannedNode } from '../boot/plan.ts';
 import type { EventBus } from '../events/bus.ts';
 import type { BootRecords } from '../state/boot-records.ts';
 import type { Database } from '../state/database.ts';
@@ -29,7 +30,7 @@ export interface Planner {
   /** Images that only a snapshot needed may go. */
   collect(): Promise<void>;
   /** What a node starts with; `folder` may take files of it. Throws when this host lacks the firmware. */
-  firmware(kind: 'ipxe' | 'pxe', node: PlannedNode, folder: string): NodeFirmware;
+  firmware(kind: FirmwareKind, node: PlannedNode, folder: string): NodeFirmware;
   /** The model of a new node, from what its user asked for. Throws when this host cannot run such nodes. */
   chooseModel(model: string | undefined, image: string | undefined): string;
   checkImage(image: string, model: string): void;

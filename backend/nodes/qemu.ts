@@ -1,3 +1,4 @@
+import type { NodeFirmware } from '../boot/firmware.ts';
 import type { ReadyDisk } from './disks/apply.ts';
 import { diskArguments } from './disks/arguments.ts';
 import { type Accel, boardOf } from './machines/board.ts';
@@ -13,18 +14,12 @@ export interface Machine {
   settings: FullSettings;
 }
 /** Where a machine's files and sockets are, and what they are called. */
-export interface MachineFiles {
+export interface MachineFiles extends NodeFirmware {
   tap: string;
   consoleLog: string;
   consoleSocket: string;
   controlSocket: string;
   qmpSocket: string;
-  /** for -kernel and -initrd; absent when the network card's ROM or another firmware boots */
-  kernel?: string;
-  initrd?: string;
-  /** for -bios, and what stands in the flash chip after it */
-  bios?: string;
-  flash?: string;
   disks: readonly ReadyDisk[];
 }
 
@@ -81,7 +76,8 @@ function serial(model: string, files: MachineFiles): string[] {
 
 /** The card keeps its boot ROM only where that boots: other firmware brings its own driver, and starts sooner without. */
 function network(machine: Machine, files: MachineFiles): string[] {
-  const rom = (files.kernel ?? files.bios) === undefined ? 'bootindex=1' : 'romfile=';
+  let rom = (files.kernel ?? files.bios) === undefined ? 'bootindex=1' : 'romfile=';
+  if (files.uefi) rom = 'bootindex=1,romfile=';
   const netdev = `tap,id=net0,ifname=${escapeOption(files.tap)},script=no,downscript=no`;
   return ['-netdev', netdev, '-device', `virtio-net-pci,netdev=net0,mac=${machine.mac},${rom}`];
 }
@@ -93,6 +89,12 @@ function bootFrom(files: MachineFiles): string[] {
   if (files.bios !== undefined) {
     const flash = `loader,file=${escapeOption(files.flash ?? '')},addr=${FLASH_ADDRESS},force-raw=on`;
     return ['-bios', files.bios, ...(files.flash === undefined ? [] : ['-device', flash])];
+  }
+  if (files.uefi) {
+    const chip = `if=pflash,format=raw,readonly=`;
+    const code = `${chip}on,unit=0,file=${escapeOption(files.uefi.code)}`;
+    const variables = `${chip}off,unit=1,file=${escapeOption(files.uefi.variables)}`;
+    return ['-drive', code, '-drive', variables];
   }
   if (files.kernel === undefined) return ['-boot', 'order=n,strict=on'];
   const initrd = files.initrd === undefined ? [] : ['-initrd', files.initrd];

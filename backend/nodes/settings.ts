@@ -38,9 +38,11 @@ export const NodeSettings = z.object({
     .optional()
     .describe('whether the node may mount /persist, which outlives reboots and images'),
   firmware: z
-    .enum(['ipxe', 'pxe'], { error: 'ipxe or pxe' })
+    .enum(['ipxe', 'pxe', 'uefi'], { error: 'ipxe, pxe or uefi' })
     .optional()
-    .describe("ipxe: iPXE as QEMU's kernel; pxe: the network card's PXE ROM"),
+    .describe(
+      "ipxe: iPXE as QEMU's kernel; pxe: the network card's PXE ROM; uefi: UEFI, its PXE or HTTP boot",
+    ),
   accel: z
     .enum(['auto', 'kvm', 'tcg'], { error: 'auto, kvm or tcg' })
     .optional()

@@ -134,7 +134,7 @@ describe('settings', () => {
     [{ 'cpu.cores': '1.5' }, 'a whole number from 1 to 64'],
     [{ 'boot.timeout': '9' }, 'none or a whole number from 10'],
     [{ 'boot.retries': '-1' }, 'a whole number from 0'],
-    [{ firmware: 'uefi' }, 'ipxe or pxe'],
+    [{ firmware: 'bios' }, 'ipxe, pxe or uefi'],
     [
       { 'boot.delay': 'soon' },
       "boot.delay value should be random or a whole number from 0 to 3600, not 'soon'.",
@@ -164,6 +164,7 @@ describe('settings', () => {
       'boot.timeout=180',
       'cpu.cores=3',
       'disks=none',
+      'expose=none',
       'firmware=ipxe',
       'mount.persist=true',
       'ram=512M',
