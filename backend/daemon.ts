@@ -176,13 +176,22 @@ async function main(): Promise<void> {
     log,
   });
   const ntp = new NtpServer({ address });
-  const hybrid = new HybridService({ served, images, publish, log });
+  const hybrid = new HybridService({
+    served,
+    images,
+    publish,
+    log,
+    copiesReported: (client, copies) =>
+      void nodes
+        .copiesReported(client, copies)
+        .catch((error: unknown) => log(`image copies of ${client}: ${messageOf(error)}`)),
+  });
   const streams = new StreamServer({
     address,
     publish,
     log,
     requests: hybrid.requests(),
-    nodeConfig: () => 'export walt_boot_mode=auto\n',
+    nodeConfig: (client) => nodes.bootConfig(client),
   });
   const rpc = new RpcServer({ address, publish, log });
   const forwards = new ForwardServer({

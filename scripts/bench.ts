@@ -30,6 +30,7 @@ const benches = [
   { name: 'boot', inNamespace: false },
   { name: 'memory', inNamespace: false },
   { name: 'many', inNamespace: false },
+  { name: 'hybrid', inNamespace: false },
 ];
 
 function run(bench: (typeof benches)[number], output: string): Row[] {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { messageOf } from '../errors.ts';
 import type { Publish } from '../events/bus.ts';
 import { LineReader, readable } from './line-reader.ts';
 import { TcpListener } from './tcp-listener.ts';
@@ -13,7 +14,7 @@ export interface StreamServerOptions {
   publish: Publish;
   log: (line: string) => void;
   /** Shell text `export walt_…=…` for REQ_FETCH_NODE_CONFIG. */
-  nodeConfig: (client: string) => string;
+  nodeConfig: (client: string) => string | Promise<string>;
   /** More requests, by name: each takes a connection and returns what takes its further lines. */
   requests?: Readonly<Record<string, (socket: Socket, client: string) => (line: string) => void>>;
 }
@@ -56,12 +57,21 @@ export class StreamServer extends TcpListener {
         return this.#bootup(socket, client);
       case '17':
       case 'REQ_FETCH_NODE_CONFIG':
-        socket.end(this.#options.nodeConfig(client));
+        void this.#nodeConfig(socket, client);
         return () => undefined;
       default: {
         const { requests = {} } = this.#options;
         return Object.hasOwn(requests, name) ? requests[name]?.(socket, client) : undefined;
       }
+    }
+  }
+
+  async #nodeConfig(socket: Socket, client: string): Promise<void> {
+    try {
+      socket.end(await this.#options.nodeConfig(client));
+    } catch (error) {
+      this.#options.log(`the configuration of node ${client} cannot be told: ${messageOf(error)}`);
+      socket.destroy();
     }
   }
 

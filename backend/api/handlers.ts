@@ -37,7 +37,8 @@ export interface NodeActions {
     force: boolean,
   ): Result<'node.config'> | Promise<Result<'node.config'>>;
   diskList(node: string): Promise<Result<'node.disks'>>;
-  removeDisk(node: string, disk: string, force: boolean): Promise<void>;
+  imageCopies(node: string): Promise<Omit<Result<'node.imageCopies'>[number], 'image'>[]>;
+  removeDisk(node: string, disk: string, force: boolean): Promise<Result<'node.removeDisk'>['outcome']>;
   snapshots: SnapshotCalls;
   rename(node: string, name: string): NodeInfo | Promise<NodeInfo>;
   remove(set: string[], force: boolean): Promise<void>;
@@ -115,7 +116,11 @@ function labHandlers({ status, shutdown }: HandlerParts): HandlersOf<'lab'> {
   };
 }
 
-function nodeHandlers({ nodes, shellCommand }: HandlerParts): Omit<HandlersOf<'node'>, keyof SaveHandlers> {
+function nodeHandlers({
+  nodes,
+  images,
+  shellCommand,
+}: HandlerParts): Omit<HandlersOf<'node'>, keyof SaveHandlers> {
   return {
     'node.list': (params) => nodes.list(params.nodes),
     'node.create': (params) => nodes.create(params),
@@ -127,10 +132,14 @@ function nodeHandlers({ nodes, shellCommand }: HandlerParts): Omit<HandlersOf<'n
     'node.settings': () => settingInfos(),
     'node.checkSettings': (params) => ({ problems: settingProblems(params.settings) }),
     'node.disks': (params) => nodes.diskList(params.node),
-    'node.removeDisk': async (params) => {
-      await nodes.removeDisk(params.node, params.disk, params.force);
-      return {};
+    'node.imageCopies': async (params) => {
+      const names = new Map((await images.list()).map(({ id, name }) => [id, name]));
+      const copies = await nodes.imageCopies(params.node);
+      return copies.map((copy) => ({ ...copy, image: names.get(copy.id) ?? null }));
     },
+    'node.removeDisk': async (params) => ({
+      outcome: await nodes.removeDisk(params.node, params.disk, params.force),
+    }),
     'node.snapshotList': ({ node }) => nodes.snapshots.list(node),
     'node.snapshotSave': ({ node, name }, context) => nodes.snapshots.save(node, name, context),
     'node.snapshotRestore': ({ node, name, force }, context) =>

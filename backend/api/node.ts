@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Timeline } from '../events/timeline.ts';
 import { NodeInfo } from '../nodes/info.ts';
 import { SnapshotInfo } from '../nodes/snapshots/info.ts';
+import { ImageCopyInfo } from '../nodes/disks/image-copies.ts';
 import { DiskInfo } from '../nodes/disks/node-disks.ts';
 import { SettingInfo } from '../nodes/setting-info.ts';
 import { NodeSettings } from '../nodes/settings.ts';
@@ -9,6 +10,7 @@ import { method } from './method.ts';
 
 export { NodeInfo, NodeState } from '../nodes/info.ts';
 export { SnapshotInfo } from '../nodes/snapshots/info.ts';
+export { ImageCopyInfo } from '../nodes/disks/image-copies.ts';
 export { DiskInfo } from '../nodes/disks/node-disks.ts';
 export { SettingInfo, settingInfos } from '../nodes/setting-info.ts';
 export { checkSettings, settingsHelp, NodeSettings, withDefaults } from '../nodes/settings.ts';
@@ -55,10 +57,13 @@ export const nodeMethods = {
   ),
   /** The files of a node's disks: those of its setting, and those that were left behind. */
   'node.disks': method(z.object({ node: z.string() }), z.array(DiskInfo)),
-  /** Without `force` a disk that holds data is refused with `disk.holdsData`. */
+  /** Copies of images on the node's disks, as of its last hybrid boot. */
+  'node.imageCopies': method(z.object({ node: z.string() }), z.array(ImageCopyInfo)),
+  /** `disk`: a disk, or the begin of an image copy's id. Without `force` a disk that holds data is refused with `disk.holdsData`. */
   'node.removeDisk': method(
     z.object({ node: z.string(), disk: z.string(), force: z.boolean().default(false) }),
-    z.object({}),
+    /** nextBoot: an image copy, which the node itself removes when it boots next */
+    z.object({ outcome: z.enum(['removed', 'nextBoot']) }),
   ),
   /** The oldest first. */
   'node.snapshotList': method(z.object({ node: z.string() }), z.array(SnapshotInfo)),

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { type Consent, withConsent } from './consent.ts';
 import type { LabSession, Session } from './session.ts';
+import type { DiskInfo, ImageCopyInfo } from '../api/node.ts';
 import { formatSize, formatTable } from './table.ts';
 
 const LOSE_DATA: Consent = {
@@ -14,7 +15,9 @@ export function addNodeDiskCommands(node: Command, session: Session): void {
   const disk = node.command('disk').description("the files of a node's disks");
   disk
     .command('show')
-    .description('list disks: those of the setting, and those that were left behind')
+    .description(
+      'list disks: those of the setting, and those that were left behind; and image copies on them',
+    )
     .argument('<node>')
     .option('--json', 'print JSON')
     .action((name: string, options: { json?: boolean }) =>
@@ -22,7 +25,7 @@ export function addNodeDiskCommands(node: Command, session: Session): void {
     );
   disk
     .command('remove')
-    .description('remove a disk that the setting does not ask for')
+    .description('remove a disk that the setting does not ask for, or a copy of an image')
     .argument('<node>')
     .argument('<disk>', 'a name that `disk show` lists')
     .option('--force', 'also when it holds data')
@@ -33,7 +36,8 @@ export function addNodeDiskCommands(node: Command, session: Session): void {
 
 async function show(lab: LabSession, node: string, json: boolean): Promise<void> {
   const disks = await lab.call('node.disks', { node });
-  if (json) return lab.session.print(JSON.stringify(disks, null, 2));
+  const copies = await lab.call('node.imageCopies', { node });
+  if (json) return lab.session.print(JSON.stringify(withCopies(disks, copies), null, 2));
   if (disks.length === 0) return lab.session.print(`Node ${node} has no disk.`);
   const rows = disks.map((disk) => [
     disk.name,
@@ -44,10 +48,37 @@ async function show(lab: LabSession, node: string, json: boolean): Promise<void>
     disk.holdsData ? 'yes' : 'no',
   ]);
   lab.session.print(formatTable(['disk', 'state', 'template', 'size', 'used', 'data'], rows));
+  if (copies.length > 0) lab.session.print(copiesTable(copies));
+}
+
+/** Each disk with the image copies on it: the first disk of the setting is sda in the guest. */
+function withCopies(disks: DiskInfo[], copies: ImageCopyInfo[]): unknown[] {
+  return disks.map((disk) => {
+    const letter = 'abcdefghijklmnopqrstuvwxyz'[Number(disk.name.slice('disk_'.length))] ?? '?';
+    const isOn = ({ partition }: ImageCopyInfo): boolean => partition.startsWith(`sd${letter}`);
+    return { ...disk, imageCopies: disk.state === 'attached' ? copies.filter(isOn) : [] };
+  });
+}
+
+function copiesTable(copies: ImageCopyInfo[]): string {
+  const rows = copies.map((copy) => [
+    copy.id.slice(0, 12),
+    copy.image ?? '-',
+    copy.partition,
+    copy.removed ? 'removed at next boot' : copy.state,
+    formatSize(copy.imageBytes),
+    formatSize(copy.diffBytes),
+    formatSize(copy.localBytes),
+    copy.lastBoot ?? 'never',
+  ]);
+  const title = 'Image copies for hybrid boot, as of the last boot:';
+  const head = ['copy', 'image', 'partition', 'state', 'size', 'diff', 'local', 'last boot'];
+  return `\n${title}\n\n${formatTable(head, rows)}`;
 }
 
 async function remove(lab: LabSession, node: string, disk: string, force: boolean): Promise<void> {
-  await withConsent(lab, force, LOSE_DATA, (consent) =>
-    lab.call('node.removeDisk', { node, disk, force: consent }),
-  );
+  await withConsent(lab, force, LOSE_DATA, async (consent) => {
+    const { outcome } = await lab.call('node.removeDisk', { node, disk, force: consent });
+    if (outcome === 'nextBoot') lab.session.say(`Node ${node} removes this image copy when it boots next.`);
+  });
 }

@@ -5,6 +5,8 @@ import { BootRecords } from '../state/boot-records.ts';
 import { SnapshotRecords } from '../state/snapshot-records.ts';
 import type { ConsoleViewer } from './console.ts';
 import { parseExpose, settleExpose } from './expose.ts';
+import { nodeConfigText, parseBootMode } from './boot-mode.ts';
+import type { ImageCopy } from './disks/image-copies.ts';
 import type { NodeInfo } from './info.ts';
 import type { DiskInfo } from './disks/node-disks.ts';
 import { checkModelSettings, modelSettings } from './machines/model-settings.ts';
@@ -230,11 +232,30 @@ export class NodeManager {
     return this.#one(node).disks.list();
   }
 
-  /** Removes a disk file that the node's setting does not ask for. Throws `node.running` when the node runs. */
-  async removeDisk(node: string, disk: string, force: boolean): Promise<void> {
+  imageCopies(node: string): Promise<(ImageCopy & { removed: boolean })[]> {
+    return this.#one(node).disks.copies.list();
+  }
+  /** What the node at an address has said of the image copies on its disks. */
+  async copiesReported(ip: string, copies: ImageCopy[]): Promise<void> {
+    await this.#supervisorAt(ip)?.disks.copies.reported(copies);
+  }
+  /** Shell text for the node at an address that boots and asks how. */
+  async bootConfig(ip: string): Promise<string> {
+    const supervisor = this.#supervisorAt(ip);
+    const mode = parseBootMode(withDefaults(supervisor?.record.settings ?? {})['boot.mode']);
+    return nodeConfigText(mode, (await supervisor?.disks.copies.tell()) ?? []);
+  }
+  #supervisorAt(ip: string): NodeSupervisor | undefined {
+    return this.#supervisors.get(this.#registry.byAddress(ip)?.mac ?? '');
+  }
+
+  /** Removes a disk file that the node's setting does not ask for, or an image copy (by the begin of its id). Throws `node.running` when the node runs. */
+  async removeDisk(node: string, disk: string, force: boolean): Promise<'removed' | 'nextBoot'> {
     const supervisor = this.#one(node);
+    if (await supervisor.disks.copies.remove(disk, force)) return 'nextBoot';
     if (supervisor.isRunning) throw stillRunning([node]);
     await supervisor.disks.remove(disk, force);
+    return 'removed';
   }
 
   /** The node itself learns its new name at its next boot. */

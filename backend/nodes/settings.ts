@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { BootyardError, messageOf } from '../errors.ts';
 import { DISK_TEMPLATES, parseDisks } from './disks/setting.ts';
+import { parseBootMode } from './boot-mode.ts';
 import { parseExpose } from './expose.ts';
 
 /** Settings by WalT's names; absent means the default. `nodeDefaults` has the values. */
@@ -20,6 +21,12 @@ export const NodeSettings = z.object({
     })
     .optional()
     .describe(`none, or sizes such as 32G[template=ext4],1T; templates: ${DISK_TEMPLATES.join(', ')}`),
+  'boot.mode': grammar(parseBootMode)
+    .meta({ examples: ['auto', 'network-volatile', 'hybrid-volatile', 'hybrid-persistent[partition=sda1]'] })
+    .optional()
+    .describe(
+      'auto (marks on the disks decide), network-volatile, hybrid-volatile or hybrid-persistent; [partition=sda1]: may be used without a mark',
+    ),
   'boot.delay': z
     .union([z.literal('random'), wholeNumber(0, 3600, 'random or ')], {
       error: 'random or a whole number from 0 to 3600',
@@ -63,6 +70,7 @@ export const nodeDefaults: FullSettings = {
   ram: '512M',
   'cpu.cores': Math.min(4, availableParallelism()),
   disks: 'none',
+  'boot.mode': 'auto',
   'boot.delay': 0,
   'boot.timeout': 180,
   'boot.retries': 9,
@@ -77,6 +85,7 @@ const NEXT_BOOT = new Set<string>([
   'ram',
   'cpu.cores',
   'disks',
+  'boot.mode',
   'boot.delay',
   'mount.persist',
   'firmware',

@@ -1,7 +1,5 @@
-import { execFileSync } from 'node:child_process';
-
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bootMode, copiedBytes, debugfs, PARTITION, waitFor } from '../support/hybrid-node.ts';
 import { TestLab } from '../support/lab.ts';
 import { importVariant } from '../support/variant.ts';
 
@@ -12,44 +10,23 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => lab.remove());
 
-const partition = '/run/walt/rootfs/mnt/hm_part';
-const wait = async (node: string): Promise<void> => {
-  await lab.bootyard('node', 'wait', '--timeout', '200', node);
-};
-async function reboot(node: string, ...options: string[]): Promise<void> {
-  await lab.bootyard('node', 'reboot', ...options, node);
-  await wait(node);
-}
-/** debugfs on the first partition of the node's first disk, which no machine uses. */
-function debugfs(mac: string, ...commands: string[]): void {
-  const disk = join(lab.paths.nodes, mac.replaceAll(':', '-'), 'disks/disk_0.dd');
-  const input = commands.map((command) => `${command}\n`).join('');
-  const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
-  execFileSync('debugfs', ['-w', '-f', '-', `${disk}?offset=1048576`], { input, env, stdio: 'pipe' });
-}
-/** Bytes of copies, as the timeline of the last boot has them. */
-async function copied(node: string): Promise<number> {
-  const { stages } = await lab.timeline(node);
-  const detail = stages.find(({ name }) => name === 'walt-init')?.detail ?? '';
-  const sizes = [...detail.matchAll(/files, ([\d.]+) (B|kB|MB) sent to the disk/g)];
-  return sizes.reduce(
-    (sum, [, number, unit]) => sum + Number(number) * (unit === 'MB' ? 1e6 : unit === 'kB' ? 1e3 : 1),
-    0,
-  );
-}
+const wait = (node: string): Promise<void> => waitFor(lab, node);
+const copied = (node: string): Promise<number> => copiedBytes(lab, node);
+const mode = (node: string): Promise<string> => bootMode(lab, node);
 
 describe('hybrid boot', () => {
   test('volatile: runs from a copy on the disk, which the next boot finds; what was written is lost', async () => {
     await lab.bootyard('node', 'create', 'v1', 'disks=1G[template=hybrid-boot-v]');
     await wait('v1');
     expect(await lab.inNode('v1', 'df -m / | tail -n1')).toMatch(/^union +9\d\d /);
-    expect(await lab.inNode('v1', '. /bin/walt-env; echo $walt_boot_mode')).toBe('hybrid-volatile\n');
+    expect(await mode('v1')).toBe('hybrid-volatile');
     expect(await copied('v1')).toBeGreaterThan(20e6);
-    expect(await lab.inNode('v1', `ls -A ${partition} ${partition}/walt_hybrid/*`)).toMatch(
+    expect(await lab.inNode('v1', `ls -A ${PARTITION} ${PARTITION}/walt_hybrid/*`)).toMatch(
       /\.last-boot\n\.verified\ndiff\nimage\nlocal\nwork\n/,
     );
     await lab.inNode('v1', 'echo x >/root/note; echo y >/local/note; rm /etc/profile; sync');
-    await reboot('v1');
+    await lab.bootyard('node', 'reboot', 'v1');
+    await wait('v1');
     expect(await lab.inNode('v1', 'ls /root/note /local/note /etc/profile 2>/dev/null || :')).toBe(
       '/etc/profile\n',
     );
@@ -73,7 +50,7 @@ describe('hybrid boot', () => {
   test('persistent: what was written stays; injected files are fresh all the same', async () => {
     await lab.bootyard('node', 'create', 'p1', 'disks=1G[template=hybrid-boot-p]');
     await wait('p1');
-    expect(await lab.inNode('p1', '. /bin/walt-env; echo $walt_boot_mode')).toBe('hybrid-persistent\n');
+    expect(await mode('p1')).toBe('hybrid-persistent');
     await lab.inNode(
       'p1',
       'echo x >/root/note; echo y >/local/note; rm /etc/shells; mkdir /tmp/gone; echo stale >/etc/hosts',
@@ -105,10 +82,10 @@ describe('hybrid boot', () => {
     await lab.bootyard('node', 'create', 'h1', 'disks=1G[template=ext4]');
     await wait('h1');
     await lab.bootyard('node', 'stop', 'h1');
-    debugfs((await lab.node('h1')).mac, 'mkdir walt-hybrid');
+    debugfs(lab, (await lab.node('h1')).mac, 'mkdir walt-hybrid');
     await lab.bootyard('node', 'boot', 'h1');
     await wait('h1');
-    expect(await lab.inNode('h1', '. /bin/walt-env; echo $walt_boot_mode')).toBe('network\n');
+    expect(await mode('h1')).toBe('network');
     const { stages } = await lab.timeline('h1');
     expect(stages.map(({ detail }) => detail).join()).toContain(
       'hybrid boot needs it to be called walt_hybrid',

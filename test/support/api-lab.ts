@@ -43,6 +43,7 @@ export const basicHandlers: ServedHandlers = {
   'node.settings': unused,
   'node.checkSettings': unused,
   'node.disks': unused,
+  'node.imageCopies': unused,
   'node.removeDisk': unused,
   'node.snapshotList': unused,
   'node.snapshotSave': unused,

@@ -30,7 +30,9 @@ export class CopyServer {
     this.images = new ImageStore(join(folder, 'store'));
     const publish = (event: EventBody): void => void this.events.push(event);
     const log = (line: string): void => void this.logged.push(line);
-    const service = new HybridService({ served: this.#served, images: this.images, publish, log });
+    const copiesReported = (): void => undefined;
+    const { images } = this;
+    const service = new HybridService({ served: this.#served, images, publish, log, copiesReported });
     this.#server = new StreamServer({
       ...{ address, publish, log },
       nodeConfig: () => '',

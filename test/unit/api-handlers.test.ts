@@ -47,6 +47,7 @@ beforeEach(() => {
     timeline: unused,
     console: unused,
     diskList: unused,
+    imageCopies: unused,
     removeDisk: unused,
     snapshots: { list: unused, save: unused, restore: unused, remove: unused, create: unused },
   };

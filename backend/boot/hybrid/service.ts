@@ -5,6 +5,7 @@ import type { ImageManifest } from '../../images/manifest.ts';
 import type { ImageStore } from '../../images/store.ts';
 import type { BootPlan } from '../plan.ts';
 import type { ServedNodes } from '../served-nodes.ts';
+import { CopiesReader, type ReportedCopy } from './copies-report.ts';
 import { type Delta, type DeltaParts, makeDelta } from './delta.ts';
 import { type Inventory, InventoryReader } from './inventory.ts';
 import { overlayEntries } from './overlay-layer.ts';
@@ -25,6 +26,8 @@ export interface HybridParts {
   images: Pick<ImageStore, 'tree' | 'manifest' | 'keptManifest'>;
   publish: Publish;
   log: (line: string) => void;
+  /** A node says which image copies its disks have. */
+  copiesReported: (client: string, copies: ReportedCopy[]) => void;
 }
 
 /**
@@ -48,6 +51,16 @@ export class HybridService {
         return () => undefined;
       },
       REQ_BOOTYARD_COPY: (socket, client) => this.#copy(socket, client),
+      REQ_BOOTYARD_COPIES: (socket, client) => {
+        const reader = new CopiesReader();
+        return this.#reading(socket, client, (line) => {
+          const copies = reader.take(line);
+          if (!copies) return false;
+          this.#parts.copiesReported(client, copies);
+          socket.end();
+          return true;
+        });
+      },
       REQ_BOOTYARD_FAILED: (socket, client) => (line) => {
         const detail = Buffer.from(line, 'latin1')
           .toString()
@@ -65,20 +78,26 @@ export class HybridService {
    */
   #copy(socket: Socket, client: string): (line: string) => void {
     const reader = new InventoryReader();
-    let done = false;
     // One at a time: a node that asks anew has given the earlier one up.
     this.#busy.get(client)?.destroy();
     this.#busy.set(client, socket);
     socket.once('close', () => {
       if (this.#busy.get(client) === socket) this.#busy.delete(client);
     });
+    return this.#reading(socket, client, (line) => {
+      const inventory = reader.take(line);
+      if (inventory) this.#answer(socket, client, (plan) => this.#sendCopy(plan, inventory, socket));
+      return inventory !== undefined;
+    });
+  }
+
+  /** Hands lines to `take` until it returns true; what it throws ends the connection. */
+  #reading(socket: Socket, client: string, take: (line: string) => boolean): (line: string) => void {
+    let done = false;
     return (line) => {
       if (done) return;
       try {
-        const inventory = reader.take(line);
-        if (!inventory) return;
-        done = true;
-        this.#answer(socket, client, (plan) => this.#sendCopy(plan, inventory, socket));
+        done = take(line);
       } catch (error) {
         done = true;
         this.#refuse(socket, client, error);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { BootyardError } from '../../errors.ts';
 import { applyDisks, freeSpaceWarning, type ReadyDisk } from './apply.ts';
 import { forgetReplaced, listDisks, markAttached, removeDisk } from './files.ts';
+import { ImageCopies } from './image-copies.ts';
 import { planDisks } from './plan.ts';
 import { DISK_TEMPLATES, parseDisks } from './setting.ts';
 import type { NodeRecord } from '../registry.ts';
@@ -23,10 +24,12 @@ export type DiskInfo = z.infer<typeof DiskInfo>;
 export class NodeDisks {
   readonly #record: NodeRecord;
   readonly #folder: string;
+  readonly copies: ImageCopies;
 
   constructor(record: NodeRecord, folder: string) {
     this.#record = record;
     this.#folder = folder;
+    this.copies = new ImageCopies(folder);
   }
 
   /** Before the setting changes to `disks`: throws `disk.loses` when that would set a disk with data aside. */
