@@ -93,7 +93,16 @@ describe('U-Boot', () => {
     expect(environment).toContain(`\0ethaddr=${MAC}\0`);
     const argv = qemuArguments(
       machine,
-      { tap: 't', consoleLog: '/l', consoleSocket: '/c', qmpSocket: '/q', disks: [], bios, flash: '/f,1' },
+      {
+        tap: 't',
+        consoleLog: '/l',
+        consoleSocket: '/c',
+        controlSocket: '/d',
+        qmpSocket: '/q',
+        disks: [],
+        bios,
+        flash: '/f,1',
+      },
       'tcg',
     );
     expect(argv[0]).toBe('qemu-system-aarch64');

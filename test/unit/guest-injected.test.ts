@@ -19,10 +19,10 @@ describe('files injected into nodes', () => {
   it('are those that WalT injects', () => {
     const internal = words(`
       walt-boot-modes walt-clock-sync walt-control-line walt-dump-diff-tar
-      walt-fs-watchdog walt-hybrid walt-hybrid-copy walt-init-finalfs walt-init-nbd
-      walt-init-rootfs walt-init-rootfs-main walt-log-script walt-net-service
-      walt-net-service-handler walt-notify-bootup walt-order-disks walt-rpc
-      walt-script-common walt-tar-send walt-timeout
+      walt-fs-watchdog walt-hybrid walt-hybrid-copy walt-hybrid-report
+      walt-init-finalfs walt-init-nbd walt-init-rootfs walt-init-rootfs-main
+      walt-log-script walt-net-service walt-net-service-handler walt-notify-bootup
+      walt-order-disks walt-rpc walt-script-common walt-tar-send walt-timeout
     `);
     const tools = words(`
       walt-cat walt-echo walt-env walt-init walt-log-cat walt-log-echo walt-log-tee
