@@ -9,11 +9,15 @@ import { registerImagesView, type ImagesView } from './images/images-view.ts';
 import { registerContextKeys } from './lab/context-keys.ts';
 import { registerLabCommands } from './lab/lab-commands.ts';
 import { registerStatusBar } from './lab/status-bar.ts';
+import { registerCopyCommands } from './nodes/copy-commands.ts';
+import { registerDiskCommands } from './nodes/disk-commands.ts';
 import { registerEditCommands } from './nodes/edit-commands.ts';
 import { registerLifecycleCommands } from './nodes/lifecycle-commands.ts';
 import { registerLookCommands } from './nodes/look-commands.ts';
 import { NodeTerminals } from './nodes/node-terminals.ts';
 import { registerNodesView, type NodesView } from './nodes/nodes-view.ts';
+import { registerPortCommands } from './nodes/ports/port-commands.ts';
+import { registerRunCommands } from './nodes/run-commands.ts';
 import { SettingsPanels } from './nodes/settings/settings-panels.ts';
 import { ErrorReporter } from './ui/errors.ts';
 import { withProgress } from './ui/progress.ts';
@@ -36,6 +40,7 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     documents,
     errors: new ErrorReporter(log),
     log,
+    memory: context.workspaceState,
     requireLab: () => requireLab(connection),
   };
   const nodes = registerNodesView(connection);
@@ -52,6 +57,10 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     registerLifecycleCommands(parts),
     registerEditCommands(parts),
     registerLookCommands(parts),
+    registerRunCommands(parts),
+    registerCopyCommands(parts),
+    registerDiskCommands(parts),
+    registerPortCommands(parts),
     registerImageCommands(parts),
     new NodeTerminals(parts),
     new SettingsPanels(parts, context.extensionUri),

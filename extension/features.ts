@@ -12,4 +12,6 @@ export interface Parts {
   readonly errors: ErrorReporter;
   readonly log: vscode.LogOutputChannel;
   readonly documents: TextDocuments;
+  /** kept with the workspace */
+  readonly memory: vscode.Memento;
 }

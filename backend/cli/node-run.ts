@@ -4,13 +4,12 @@ import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { BootyardError, messageOf } from '../errors.ts';
+import { linesOf } from '../api/lines.ts';
 import { waitOrProceed } from './node-power.ts';
 import type { LabSession } from './session.ts';
 import { UsageError } from './usage.ts';
 
 const AT_ONCE = 16;
-/** A line longer than this is printed in pieces: a node may send one without end. */
-const MAX_LINE = 64 * 1024;
 
 /** An interactive root shell; its exit code is the command's. */
 export async function runShell(lab: LabSession, node: string): Promise<void> {
@@ -94,24 +93,9 @@ async function exitCodeOf(child: ReturnType<typeof start>): Promise<number> {
   });
 }
 
-/** Whole lines, so that those of several nodes do not run into each other. Bytes stay as they are. */
+/** Whole lines, so that those of several nodes do not run into each other. */
 export async function copyLines(from: Readable, to: NodeJS.WritableStream, prefix: string): Promise<void> {
-  let rest = Buffer.alloc(0);
-  const put = async (line: Buffer, end: string) => {
-    if (!to.write(Buffer.concat([Buffer.from(prefix), line, Buffer.from(end)]))) await once(to, 'drain');
-  };
-  for await (const chunk of from) {
-    rest = Buffer.concat([rest, Buffer.from(chunk)]);
-    let begin = 0;
-    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10, begin)) {
-      await put(rest.subarray(begin, end), '\n');
-      begin = end + 1;
-    }
-    rest = rest.subarray(begin);
-    if (rest.length > MAX_LINE) {
-      await put(rest, '\n');
-      rest = Buffer.alloc(0);
-    }
+  for await (const line of linesOf(from)) {
+    if (!to.write(Buffer.concat([Buffer.from(prefix), line, Buffer.from('\n')]))) await once(to, 'drain');
   }
-  if (rest.length > 0) await put(rest, '\n');
 }

@@ -1,7 +1,10 @@
 import type { ApiClient, CallOptions } from '../../backend/api/client.ts';
 
 /** The typed connection to a running daemon, as far as the extension uses it. */
-export type LabClient = Pick<ApiClient, 'call' | 'openConsole' | 'subscribe' | 'onClose' | 'dispose'>;
+export type LabClient = Pick<
+  ApiClient,
+  'call' | 'openConsole' | 'holdPort' | 'subscribe' | 'onClose' | 'dispose'
+>;
 
 /** How a lab is found and started; the one thing that knows folders, programs and environment. */
 export interface LabAccess {

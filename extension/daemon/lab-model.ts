@@ -3,6 +3,7 @@ import type { ImageInfo } from '../../backend/api/image.ts';
 import type { LabStatus } from '../../backend/api/lab.ts';
 import type { StateListener, StateSnapshot } from '../../backend/api/client.ts';
 import type { NodeInfo } from '../../backend/api/node.ts';
+import type { PortInfo } from '../../backend/api/port.ts';
 import { Emitter } from './emitter.ts';
 
 /** What a change touched, so that a view redraws that and no more. */
@@ -23,11 +24,13 @@ export class LabModel {
   readonly #nodes = new Map<string, NodeInfo>();
   readonly #changed = new Emitter<ModelChange>();
   readonly #stages = new Emitter<StageReport>();
+  readonly #ports = new Emitter<readonly PortInfo[]>();
   #images: readonly ImageInfo[] = [];
   #lab: LabStatus | undefined;
 
   readonly onChanged = this.#changed.event;
   readonly onStage = this.#stages.event;
+  readonly onPorts = this.#ports.event;
 
   /** Nodes in the order of their names, `vnode2` before `vnode10`. */
   get nodes(): NodeInfo[] {
@@ -94,6 +97,7 @@ export class LabModel {
         this.#stages.fire(change);
         return;
       case 'ports':
+        this.#ports.fire(change.ports);
         return;
     }
   };

@@ -4,9 +4,9 @@ import type { ImageElement } from './images-tree.ts';
 /** What a drag of images carries: a JSON list of their names. Under the tree's own type VS Code puts data of its own. */
 export const IMAGES_MIME = 'application/vnd.bootyard.images+json';
 /** Files of the editor's Explorer: their URIs, a line each (RFC 2483). */
-const URI_LIST_MIME = 'text/uri-list';
+export const URI_LIST_MIME = 'text/uri-list';
 /** VS Code's own word for files that come from outside the editor. */
-const FILES_MIME = 'files';
+export const FILES_MIME = 'files';
 
 /** Images can be dragged onto nodes, and files dropped among the images are imported. */
 export class ImageDrag implements vscode.TreeDragAndDropController<ImageElement> {
@@ -26,7 +26,7 @@ export class ImageDrag implements vscode.TreeDragAndDropController<ImageElement>
 }
 
 /** Each dropped file once: a drag may carry it both as a URI and as a file. */
-async function droppedFiles(data: vscode.DataTransfer): Promise<vscode.Uri[]> {
+export async function droppedFiles(data: vscode.DataTransfer): Promise<vscode.Uri[]> {
   const list = await data.get(URI_LIST_MIME)?.asString();
   const lines = list?.split(/\r?\n/).filter((line) => line !== '' && !line.startsWith('#')) ?? [];
   const files = [...data].map(([, item]) => item.asFile()).filter((file) => file !== undefined);

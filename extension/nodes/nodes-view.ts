@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { LabConnection } from '../daemon/connection.ts';
-import { ImageDrop } from './image-drop.ts';
+import { NodeDrop } from './node-drop.ts';
 import { NodesTree, type NodeElement } from './nodes-tree.ts';
 
 export interface NodesView extends vscode.Disposable {
@@ -13,7 +13,7 @@ export function registerNodesView(connection: LabConnection): NodesView {
   const tree = new NodesTree(connection);
   const view = vscode.window.createTreeView('bootyard.nodes', {
     treeDataProvider: tree,
-    dragAndDropController: new ImageDrop(connection.model),
+    dragAndDropController: new NodeDrop(connection.model),
     canSelectMany: true,
   });
   const update = (): void => {

@@ -60,6 +60,7 @@ class FakeDaemon implements LabClient {
   }
   call: LabClient['call'] = () => Promise.reject(new Error('not in this test'));
   openConsole: LabClient['openConsole'] = () => Promise.reject(new Error('not in this test'));
+  holdPort: LabClient['holdPort'] = () => Promise.reject(new Error('not in this test'));
   subscribe(listener: StateListener): Promise<() => void> {
     this.listener = listener;
     listener({ type: 'snapshot', nodes: this.nodes, images: [], lab });

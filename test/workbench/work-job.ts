@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestLab } from '../support/lab.ts';
 import { Person } from './person.ts';
+import { ReachJob } from './reach-job.ts';
 import type { TestResult } from './results.ts';
 import { SettingsJob } from './settings-job.ts';
 import { runSteps, type Step } from './steps.ts';
@@ -18,8 +19,14 @@ export async function runWorkJob(
 ): Promise<TestResult[]> {
   const person = new Person(workbench);
   const settings = new SettingsJob(person, lab);
+  const reach = new ReachJob(person, lab, workbench.workspace);
   if (pictures) mkdirSync(docs, { recursive: true });
-  const steps = [beginning(person, lab), ...settingsSteps(settings), end(settings)];
+  const steps = [
+    beginning(person, lab),
+    ...reachSteps(reach),
+    ...settingsSteps(settings),
+    ...endSteps(reach, settings),
+  ];
   return runSteps(workbench.page, 'work with nodes', steps, { logs, album: pictures ? docs : logs });
 }
 
@@ -35,6 +42,37 @@ function beginning(person: Person, lab: TestLab): Step {
         await person.row(`${name}, booted`).waitFor({ timeout: 240_000 });
     },
   };
+}
+
+function reachSteps(reach: ReachJob): Step[] {
+  return [
+    {
+      title: 'a command runs on two nodes, and its exit codes are told',
+      run: () => reach.runOnBoth('vnode1', 'vnode2'),
+      picture: 'node-run',
+    },
+    {
+      title: 'the command of before is offered, and ctrl-C ends one on all nodes',
+      run: () => reach.runAgainAndInterrupt('vnode1', 'vnode2'),
+    },
+    { title: 'a file is copied to a node', run: () => reach.copyTo('vnode2') },
+    { title: 'a file dropped on a node is copied to it', run: () => reach.dropFile('vnode2') },
+    {
+      title: 'a file is copied from a node, and replaces none unasked',
+      run: () => reach.copyFrom('vnode2'),
+    },
+    { title: 'a file that is not there gets one sentence', run: () => reach.refuseMissing('vnode2') },
+    {
+      title: 'a port of a node is exposed, and in the Ports view',
+      run: () => reach.exposePort('vnode2'),
+      picture: 'node-ports',
+    },
+    {
+      title: 'the list of exposed ports stops it',
+      run: () => reach.stopExposing('vnode2'),
+    },
+    { title: 'Cancel ends a copy, and nothing is left', run: () => reach.cancelCopy('vnode2') },
+  ];
 }
 
 function settingsSteps(settings: SettingsJob): Step[] {
@@ -64,9 +102,15 @@ function settingsSteps(settings: SettingsJob): Step[] {
   ];
 }
 
-function end(settings: SettingsJob): Step {
-  return {
-    title: 'the form of nodes that were removed closes',
-    run: () => settings.closeWhenRemoved('vnode1', 'vnode2'),
-  };
+function endSteps(reach: ReachJob, settings: SettingsJob): Step[] {
+  return [
+    {
+      title: 'a disk that was left behind is listed, and removed after a question',
+      run: () => reach.removeOrphan('vnode1'),
+    },
+    {
+      title: 'the form of nodes that were removed closes',
+      run: () => settings.closeWhenRemoved('vnode1', 'vnode2'),
+    },
+  ];
 }

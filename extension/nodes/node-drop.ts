@@ -1,15 +1,18 @@
 import * as vscode from 'vscode';
 import { z } from 'zod';
 import type { LabModel } from '../daemon/lab-model.ts';
-import { IMAGES_MIME } from '../images/image-drag.ts';
+import { droppedFiles, FILES_MIME, IMAGES_MIME, URI_LIST_MIME } from '../images/image-drag.ts';
 import { isOn } from './node-row.ts';
 import type { NodeElement } from './nodes-tree.ts';
 
 const Names = z.array(z.string());
 
-/** An image dropped on a node boots the node on it; dropped beside the nodes it boots on a new one. */
-export class ImageDrop implements vscode.TreeDragAndDropController<NodeElement> {
-  readonly dropMimeTypes = [IMAGES_MIME];
+/**
+ * An image dropped on a node boots the node on it; dropped beside the nodes it boots on a new one. Files dropped on a
+ * node are copied into it.
+ */
+export class NodeDrop implements vscode.TreeDragAndDropController<NodeElement> {
+  readonly dropMimeTypes = [IMAGES_MIME, URI_LIST_MIME, FILES_MIME];
   readonly dragMimeTypes: string[] = [];
   readonly #model: LabModel;
 
@@ -19,8 +22,11 @@ export class ImageDrop implements vscode.TreeDragAndDropController<NodeElement> 
 
   async handleDrop(target: NodeElement | undefined, data: vscode.DataTransfer): Promise<void> {
     const [image] = await draggedImages(data);
-    if (!image) return;
-    if (!target) await vscode.commands.executeCommand('bootyard.image.bootNewNode', image);
+    if (!image) {
+      const files = await droppedFiles(data);
+      if (target && files.length > 0)
+        await vscode.commands.executeCommand('bootyard.node.copyTo', target, undefined, { files });
+    } else if (!target) await vscode.commands.executeCommand('bootyard.image.bootNewNode', image);
     else if (await this.#sure(target, image))
       await vscode.commands.executeCommand('bootyard.node.bootImage', target, undefined, image);
   }
