@@ -12,11 +12,11 @@ export interface UdpServiceOptions {
   /** dotted; answers come from this address */
   address: string;
   port: number;
-  /** The answer to one datagram, or nothing. Called for whatever arrives, so it must not throw. */
-  answer: (packet: Buffer) => Buffer | undefined;
+  /** The answer to one datagram, or nothing. Called for whatever arrives, so it must not throw, nor its promise reject. */
+  answer: (packet: Buffer, client: string) => Buffer | undefined | Promise<Buffer | undefined>;
 }
 
-/** A UDP service in which each datagram gets one answer at most, at once. */
+/** A UDP service in which each datagram gets one answer at most. */
 export class UdpService {
   readonly #options: UdpServiceOptions;
   #socket: Socket | undefined;
@@ -58,8 +58,13 @@ export class UdpService {
     const socket = this.#socket;
     // Port 0 means that no answer is wanted (RFC 768), and Node throws on sending there.
     if (!socket || from.port === 0 || socket.getSendQueueSize() > MOST_QUEUED) return;
-    const reply = this.#options.answer(packet);
-    if (reply) socket.send(reply, from.port, from.address, ignore);
+    const reply = this.#options.answer(packet, from.address);
+    if (reply instanceof Promise) void reply.then((late) => this.#send(late, from));
+    else this.#send(reply, from);
+  }
+
+  #send(reply: Buffer | undefined, { port, address }: RemoteInfo): void {
+    if (reply) this.#socket?.send(reply, port, address, ignore);
   }
 }
 

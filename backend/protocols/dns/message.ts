@@ -1,4 +1,4 @@
-import { NameWriter, readName, skipName } from './names.ts';
+import { below, NameWriter, readName, skipName } from './names.ts';
 import type { Name } from './names.ts';
 
 /** Response codes (RFC 1035 §4.1.1, RFC 6891 §9). */
@@ -78,6 +78,35 @@ function readQuestion(packet: Buffer): { question: Question; end: number } | und
   const { name, end } = read;
   const question = { name, type: packet.readUInt16BE(end), class: packet.readUInt16BE(end + 2) };
   return { question, end: end + 4 };
+}
+
+/**
+ * Where the question of a response ends, if it is one with this id to this question; undefined otherwise. Letters of the
+ * name may have changed their case.
+ */
+export function decodeResponse(packet: Buffer, id: number, asked: Question): number | undefined {
+  if (packet.length < HEADER_BYTES || packet.readUInt16BE(0) !== id) return undefined;
+  const flags = packet.readUInt16BE(2);
+  if ((flags & 0x8000) === 0 || ((flags >> 11) & 15) !== 0 || packet.readUInt16BE(4) !== 1) return undefined;
+  const read = readQuestion(packet);
+  if (read === undefined) return undefined;
+  const { name, type, class: kind } = read.question;
+  const isSame =
+    below(
+      name,
+      asked.name.map((label) => label.toLowerCase()),
+    )?.length === 0;
+  return isSame && type === asked.type && kind === asked.class ? read.end : undefined;
+}
+
+/** A response that another server has made, cut down to its question when it is longer than `limit` (RFC 2181 §9). */
+export function fitResponse(response: Buffer, limit: number, { id, question }: Query): Buffer {
+  if (response.length <= limit) return response;
+  const end = question && decodeResponse(response, id, question);
+  const cut = Buffer.from(response.subarray(0, end ?? HEADER_BYTES));
+  cut.writeUInt16BE(cut.readUInt16BE(2) | 0x0200, 2);
+  cut.fill(0, end === undefined ? 4 : 6, HEADER_BYTES);
+  return cut;
 }
 
 /** Walks over the records behind the question; there is one OPT record at most (RFC 6891 §6.1.1). */

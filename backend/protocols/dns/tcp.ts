@@ -14,8 +14,8 @@ const MOST_UNSENT = 64 << 10;
 export interface DnsTcpOptions {
   address: string;
   port: number;
-  /** The answer to one message, or nothing. Must not throw. */
-  answer: (message: Buffer) => Buffer | undefined;
+  /** The answer to one message, or nothing. Must not throw, nor its promise reject. */
+  answer: (message: Buffer, client: string) => Buffer | undefined | Promise<Buffer | undefined>;
   log: (line: string) => void;
 }
 
@@ -67,13 +67,16 @@ export class DnsTcp {
     socket.once('close', () => this.#open.delete(socket));
     socket.setTimeout(IDLE_MS, () => socket.destroy());
     socket.setNoDelay(true);
-    serve(socket, this.#options.answer);
+    serve(socket, (message) => this.#options.answer(message, client));
   }
 }
 
-function serve(socket: Socket, answer: DnsTcpOptions['answer']): void {
+type Answer = (message: Buffer) => ReturnType<DnsTcpOptions['answer']>;
+
+function serve(socket: Socket, answer: Answer): void {
   let waiting: Buffer = Buffer.alloc(0);
-  const work = (): void => {
+  let isAsking = false;
+  const work = async (): Promise<void> => {
     while (waiting.length >= 2 && !socket.destroyed) {
       if (socket.writableLength > MOST_UNSENT) {
         socket.pause();
@@ -85,18 +88,29 @@ function serve(socket: Socket, answer: DnsTcpOptions['answer']): void {
         return;
       }
       if (waiting.length < 2 + length) return;
-      const reply = answer(waiting.subarray(2, 2 + length));
+      const asked = answer(waiting.subarray(2, 2 + length));
       waiting = waiting.subarray(2 + length);
+      const reply = asked instanceof Promise ? await later(asked) : asked;
       if (reply) socket.write(framed(reply));
       else socket.destroy();
     }
   };
+  /** Answers keep the order of their questions: nothing is read while another server is asked. */
+  const later = async (asked: Promise<Buffer | undefined>): Promise<Buffer | undefined> => {
+    isAsking = true;
+    socket.pause();
+    const reply = await asked;
+    isAsking = false;
+    socket.resume();
+    return reply;
+  };
   socket.on('data', (chunk: Buffer) => {
     waiting = waiting.length === 0 ? chunk : Buffer.concat([waiting, chunk]);
-    work();
+    if (!isAsking) void work();
   });
   socket.on('drain', () => {
-    work();
+    if (isAsking) return;
+    void work();
     if (socket.writableLength <= MOST_UNSENT) socket.resume();
   });
 }

@@ -22,7 +22,7 @@ const APEX: readonly RecordData[] = [SOA, { type: Type.ns, target: SERVER }];
 
 /**
  * The lab's two zones: `walt` with an A record for the server and each host, and the reverse zone of the server's /24
- * with their PTR records. There is nobody to ask for other names, so they are refused.
+ * with their PTR records. Other names are refused.
  */
 export class Zones {
   readonly #options: ZonesOptions;
@@ -35,6 +35,12 @@ export class Zones {
     const bytes = options.address.split('.').slice(0, 3);
     this.#prefix = `${bytes.join('.')}.`;
     this.#reverse = [...bytes.reverse(), 'in-addr', 'arpa'];
+  }
+
+  /** Whether another server may know: the name is in no zone of ours, and the question is about names at all. */
+  isForeign({ name, type, class: kind }: Question): boolean {
+    const isOurs = below(name, FORWARD) !== undefined || below(name, this.#reverse) !== undefined;
+    return kind === CLASS_IN && !isMeta(type) && !isOurs;
   }
 
   answer(question: Question): Reply {
