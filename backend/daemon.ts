@@ -26,10 +26,13 @@ import { ringHost } from './lab/doorbell.ts';
 import { hostListeners } from './lab/host-listeners.ts';
 import { ownHostPid } from './lab/host-process.ts';
 import { enterArgv } from './lab/launch.ts';
+import { Nat } from './lab/nat.ts';
+import { parseNetworkList } from './lab/nat-filter.ts';
 import { LabNetwork, NETWORK } from './lab/network.ts';
 import { answerRouterSolicitations } from './lab/router.ts';
 import { SwapProcess } from './lab/swap-process.ts';
 import { ImageSaver } from './nodes/image-saver.ts';
+import { UPLINK } from './lab/uplink.ts';
 import { NodeManager } from './nodes/manager.ts';
 import { PortBoard } from './nodes/port-board.ts';
 import { PersistShares } from './persist/shares.ts';
@@ -61,7 +64,8 @@ async function main(): Promise<void> {
   const database = openDatabase(paths.database);
   const snapshots = new SnapshotRecords(database);
   const images = new ImageStore(paths.images, { isNeeded: (id) => snapshots.usesImage(id) });
-  const network = new LabNetwork(log);
+  const nat = new Nat({ run: paths.run, asked: askedNetworks(), log });
+  const network = new LabNetwork(log, nat);
   await network.setup();
   await answerRouterSolicitations({ run: paths.run, log });
   const keys = await labKeys(paths.keys);
@@ -132,7 +136,8 @@ async function main(): Promise<void> {
     return node ? { node: node.mac, client: node.ip } : subject;
   });
 
-  const policy = new NodeDhcpPolicy(nodes, NETWORK.address);
+  const routerFor = (ip: string) => (network.mayLeave(ip) ? NETWORK.address : undefined);
+  const policy = new NodeDhcpPolicy(nodes, NETWORK.address, routerFor);
   const { publish } = bus;
   const address = NETWORK.address;
   const files = new BootFiles(served, (client) => {
@@ -173,6 +178,7 @@ async function main(): Promise<void> {
     address,
     addressOf: (name) => nodes.byName(name)?.ip,
     nameOf: (ip) => nodes.byAddress(ip)?.name,
+    forward: { upstream: UPLINK.resolver, mayAsk: (client) => network.mayLeave(client) },
     log,
   });
   const ntp = new NtpServer({ address });
@@ -273,6 +279,7 @@ async function main(): Promise<void> {
     ports.close();
     saver.close();
     await nodes.close();
+    nat.close();
     await api.close();
     for (const server of servers) await server.close();
     swap.close();
@@ -281,6 +288,12 @@ async function main(): Promise<void> {
     process.exit(0);
   };
   process.on('SIGTERM', () => void end());
+}
+
+/** Of the host, for nodes with netsetup=NAT. */
+function askedNetworks(): string[] {
+  const variable = 'BOOTYARD_NAT_ALLOW';
+  return parseNetworkList(process.env[variable] ?? '', variable);
 }
 
 process.on('unhandledRejection', (error) =>

@@ -14,6 +14,7 @@ const entries: Record<string, string> = {
   'swap-server': 'backend/swap-server.ts',
   cli: 'backend/cli/main.ts',
   'persist-worker': 'backend/persist/worker.ts',
+  shaper: 'backend/lab/shaper/main.ts',
 };
 await build({
   entryPoints: Object.fromEntries(
@@ -44,4 +45,6 @@ await build({
   logLevel: 'warning',
 });
 cpSync(join(root, 'backend/guest'), join(dist, 'guest'), { recursive: true });
-cpSync(join(root, 'backend/lab/keeper.sh'), join(dist, 'keeper.sh'), { force: true, errorOnExist: false });
+for (const script of ['keeper.sh', 'door.sh']) {
+  cpSync(join(root, 'backend/lab', script), join(dist, script), { force: true, errorOnExist: false });
+}

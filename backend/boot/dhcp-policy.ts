@@ -24,18 +24,27 @@ const HTTP_OPTIONS = new Map([[60, Buffer.from('HTTPClient')]]);
 export class NodeDhcpPolicy implements DhcpPolicy {
   readonly #nodes: KnownNodes;
   readonly #server: string;
+  readonly #routerFor: (address: string) => string | undefined;
   /** nodes whose ROM has fetched iPXE since they were switched on: the next who asks is that iPXE */
   readonly #inUndionly = new Set<string>();
 
-  /** `server`: our address, for URLs */
-  constructor(nodes: KnownNodes, server: string) {
+  /**
+   * `server`: our address, for URLs. `routerFor`: the way out of the lab for a node's address; only nodes that have one
+   * are told of it.
+   */
+  constructor(
+    nodes: KnownNodes,
+    server: string,
+    routerFor: (address: string) => string | undefined = () => undefined,
+  ) {
     this.#nodes = nodes;
     this.#server = server;
+    this.#routerFor = routerFor;
   }
 
   reservation(client: DhcpClient): Reservation | undefined {
     const node = this.#nodes.byMac(client.mac);
-    return node && { address: node.ip, hostname: node.name };
+    return node && { address: node.ip, hostname: node.name, router: this.#routerFor(node.ip) };
   }
 
   isReserved(address: string): boolean {

@@ -95,5 +95,5 @@ async function checkFilter(): Promise<Check> {
 }
 
 async function inNamespaces(script: string, input?: string): Promise<ToolResult> {
-  return await tryTool(['unshare', ...UNSHARE_ARGUMENTS, 'sh', '-c', script], { input });
+  return await tryTool(['unshare', '--net', ...UNSHARE_ARGUMENTS, 'sh', '-c', script], { input });
 }

@@ -43,6 +43,12 @@ const groups: readonly Group[] = [
     loss: 'nodes with firmware=pxe start half a minute later',
   },
   {
+    name: 'uplink',
+    level: 'warn',
+    programs: { slirp4netns: 'uplink' },
+    loss: 'nodes cannot have netsetup=NAT',
+  },
+  {
     name: 'image programs',
     level: 'warn',
     programs: { mmdebstrap: 'mmdebstrap', 'dpkg-deb': 'dpkg' },

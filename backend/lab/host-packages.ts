@@ -20,6 +20,7 @@ export type Need =
   | 'network'
   | 'filter'
   | 'radvd'
+  | 'uplink'
   | 'mmdebstrap'
   | 'dpkg';
 
@@ -40,6 +41,7 @@ const debian: Distribution = {
     network: 'iproute2',
     filter: 'nftables',
     radvd: 'radvd',
+    uplink: 'slirp4netns',
     mmdebstrap: 'mmdebstrap',
     dpkg: 'dpkg',
   },

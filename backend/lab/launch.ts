@@ -85,12 +85,17 @@ mkfifo -m 600 "$bell" && exec 8<>"$bell" 7<"$bell" || exit
 [ -z "$BOOTYARD_PORTER" ] || sh -c 'while read -r x; do "$BOOTYARD_NODE" "$BOOTYARD_PORTER" __ports </dev/null || sleep 1; done' <&7 7<&- 8>&- 9>&- &
 exec 7<&-
 exec unshare "$@"`;
+// The door is started before the keeper leaves the host's network; the keeper becomes PID 1 in its place, and reaps it.
+const FIRST_SCRIPT = `
+sh "$0" 9>&- &
+exec unshare --net -- sh "$1"`;
 
 function launch(paths: Paths, options: StartOptions): Launch {
   const files = labFiles(paths);
   const log = openSync(paths.daemonLog, 'a', 0o600);
   const stale = [paths.daemonSocket, files.lab, files.daemon, files.failures, files.bell];
-  const keeper = [...UNSHARE_ARGUMENTS, 'sh', keeperScript()];
+  const scripts = [script('door.sh'), script('keeper.sh')];
+  const keeper = [...UNSHARE_ARGUMENTS, 'sh', '-c', FIRST_SCRIPT, ...scripts];
   const child = spawn('sh', ['-c', LAUNCH_SCRIPT, 'launch', files.lock, ...stale, ...keeper], {
     detached: true,
     stdio: ['ignore', log, log],
@@ -150,10 +155,10 @@ function labEnvironment(paths: Paths, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv
   return { ...env, PATH: toolPath(env.PATH), BOOTYARD_RUNTIME_DIR: runtime };
 }
 
-function keeperScript(): string {
-  const script = join(import.meta.dirname, 'keeper.sh');
-  if (existsSync(script)) return script;
-  throw new BootyardError('lab.install', `${script} is missing: install Bootyard again.`);
+function script(name: string): string {
+  const file = join(import.meta.dirname, name);
+  if (existsSync(file)) return file;
+  throw new BootyardError('lab.install', `${file} is missing: install Bootyard again.`);
 }
 
 function checkSocketPath(paths: Paths): void {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { BootyardError, messageOf, systemCode } from '../errors.ts';
@@ -20,6 +21,11 @@ export interface Tap {
   owner: TapOwner | undefined;
 }
 
+/** Lets the nodes with these addresses out of the lab, and no others. */
+export interface WayOut {
+  allow(addresses: readonly string[]): Promise<void>;
+}
+
 /** What `ip -j link show` says of one interface, as far as it matters here. */
 const Links = z.array(
   z.object({ ifname: z.string().optional(), master: z.string().optional(), ifalias: z.string().optional() }),
@@ -33,16 +39,25 @@ type Link = z.infer<typeof Links>[number];
  */
 export class LabNetwork {
   readonly #log: (line: string) => void;
+  readonly #wayOut: WayOut | undefined;
+  #guests: readonly string[] = [];
   #filter: { active: boolean; reason: string } = { active: false, reason: 'the network is not set up' };
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(log: (line: string) => void = () => undefined) {
+  /** `wayOut`: for owners of taps with `nat`, which cannot be had without */
+  constructor(log: (line: string) => void = () => undefined, wayOut?: WayOut) {
     this.#log = log;
+    this.#wayOut = wayOut;
   }
 
   /** Whether nodes are held to their own addresses, and if not, why. */
   get sourceFilter(): { active: boolean; reason: string } {
     return this.#filter;
+  }
+
+  /** Whether the node with this address may leave the lab at the moment. */
+  mayLeave(address: string): boolean {
+    return this.#guests.includes(address);
   }
 
   /** Makes what is missing of the network; safe to call again, also while nodes run. */
@@ -62,6 +77,8 @@ export class LabNetwork {
         `route replace 255.255.255.255/32 dev ${NETWORK.name}`,
       ]);
       await this.#setupFilter();
+      // Nodes go on without it, and their user can be told only once the daemon is there.
+      await this.#openWayOut().catch((error: unknown) => this.#log(messageOf(error)));
     });
   }
 
@@ -76,7 +93,7 @@ export class LabNetwork {
     await this.#inTurn(async () => {
       const link = (await links()).find((link) => link.ifname === name);
       if (link === undefined) checkTunDevice(name);
-      const alias = owner === undefined ? [] : [`link set ${name} alias ${owner.mac}_${owner.ip}`];
+      const alias = owner === undefined ? [] : [`link set ${name} alias ${aliasOf(owner)}`];
       await batch([
         ...(link === undefined ? [`tuntap add dev ${name} mode tap`] : []),
         ...alias,
@@ -84,7 +101,33 @@ export class LabNetwork {
       ]);
       // The filter comes before the first packet.
       if (owner !== undefined) await this.#renewFilter();
+      await this.#openWayOut();
       await batch([`link set ${name} ${isCut ? 'down' : 'up'}`]);
+    });
+  }
+
+  /**
+   * Makes the tap if it is not there, and joins it to the network of nodes alone with this name, which is made with its
+   * first tap and goes with its last. The name of such a tap begins with `xn`, by which the filter knows it.
+   */
+  async joinNetwork(name: string, network: string): Promise<void> {
+    checkTapName(name);
+    if (!name.startsWith('xn') || !/^[a-z][a-z-]{0,31}$/.test(network))
+      throw new BootyardError('lab.network', `The tap ${name} cannot join a network named "${network}".`);
+    await this.#inTurn(async () => {
+      const all = await links();
+      const bridge = bridgeOf(network);
+      const isThere = (wanted: string): boolean => all.some((link) => link.ifname === wanted);
+      if (!isThere(name)) checkTunDevice(name);
+      await batch([
+        ...(isThere(bridge) ? [] : [`link add ${bridge} type bridge`]),
+        `link set ${bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+        `link set ${bridge} alias ${network}`,
+        `link set ${bridge} up`,
+        ...(isThere(name) ? [] : [`tuntap add dev ${name} mode tap`]),
+        `link set ${name} master ${bridge}`,
+        `link set ${name} up`,
+      ]);
     });
   }
 
@@ -92,10 +135,15 @@ export class LabNetwork {
   async removeTap(name: string): Promise<void> {
     checkTapName(name);
     await this.#inTurn(async () => {
-      const link = (await links()).find((link) => link.ifname === name);
+      const all = await links();
+      const link = all.find((link) => link.ifname === name);
       if (link === undefined) return;
-      await batch([`link delete dev ${name}`]);
-      if (ownerOf(link) !== undefined) await this.#renewFilter();
+      const { master = '' } = link;
+      const isLast = master.startsWith('xn') && all.filter((other) => other.master === master).length === 1;
+      await batch([`link delete dev ${name}`, ...(isLast ? [`link delete dev ${master}`] : [])]);
+      if (ownerOf(link) === undefined) return;
+      await this.#renewFilter();
+      await this.#openWayOut();
     });
   }
 
@@ -114,6 +162,21 @@ export class LabNetwork {
   async #renewFilter(): Promise<void> {
     if (!this.#filter.active) return;
     await runTool(['nft', '-f', '-'], { input: renderSourceFilter(tapsAmong(await links())) });
+  }
+
+  /** The way out is for those whose taps say so. */
+  async #openWayOut(): Promise<void> {
+    const guests = tapsAmong(await links()).flatMap(({ owner }) => (owner?.nat === true ? [owner.ip] : []));
+    if (guests.join() === this.#guests.join()) return;
+    if (guests.length > 0 && !this.#filter.active) {
+      throw new BootyardError(
+        'lab.network',
+        `A node cannot have netsetup=NAT here, for nodes could use the addresses of others: ${this.#filter.reason}.`,
+      );
+    }
+    // Also when it fails: the tap of a node that cannot start goes, and then the rest is tried again.
+    this.#guests = guests;
+    await this.#wayOut?.allow(guests);
   }
 
   async #inTurn(work: () => Promise<void>): Promise<void> {
@@ -143,8 +206,16 @@ function tapsAmong(all: Link[]): Tap[] {
 
 /** The owner stands in the interface's alias, where it lives as long as the tap. */
 function ownerOf(link: Link): TapOwner | undefined {
-  const [mac, ip] = link.ifalias?.split('_') ?? [];
-  return mac !== undefined && ip !== undefined ? { mac, ip } : undefined;
+  const [mac, ip, nat] = link.ifalias?.split('_') ?? [];
+  return mac !== undefined && ip !== undefined ? { mac, ip, ...(nat === 'nat' && { nat: true }) } : undefined;
+}
+function aliasOf({ mac, ip, nat }: TapOwner): string {
+  return `${mac}_${ip}${nat === true ? '_nat' : ''}`;
+}
+
+/** Interface names are short, so that of a network's bridge is a part of its name's hash. */
+export function bridgeOf(network: string): string {
+  return `xn${createHash('sha256').update(network).digest('hex').slice(0, 12)}`;
 }
 
 async function batch(lines: string[]): Promise<void> {

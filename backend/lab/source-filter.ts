@@ -5,6 +5,8 @@ import { BootyardError } from '../errors.ts';
 export interface TapOwner {
   mac: string;
   ip: string;
+  /** it may leave the lab by the uplink */
+  nat?: boolean;
 }
 
 /** Throws `lab.network` when an owner is not what its type says: both end up in programs for ip and nft. */
@@ -27,6 +29,7 @@ const EXTENSION_HEADERS = '0, 43, 44, 51, 60, 135, 139, 140';
  * Nodes may speak IPv6 to each other, but not as routers: no advertisements and redirects, also not behind fragments
  * whose first one hides the type (RFC 7112, RFC 7113) or priority tags, which receivers strip. The server hears a node
  * under one IPv6 address only, or a node could fill the neighbour table, which the host's kernel has once for all.
+ * Networks of nodes alone (their taps begin with `xn`) do not lead to the server at all.
  */
 export function renderSourceFilter(taps: readonly { name: string; owner?: TapOwner | undefined }[]): string {
   const owned = taps.flatMap(({ name, owner }) => (owner === undefined ? [] : [{ name, ...owner }]));
@@ -60,6 +63,7 @@ table ${TABLE} {
   }
   chain to_server {
     type filter hook input priority 0;
+    iifname "xn*" drop
     iifname @guarded ether type ip6 iifname . ip6 saddr != @link_locals drop
   }
   chain own_addresses {

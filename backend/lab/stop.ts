@@ -7,6 +7,7 @@ import type { Paths } from '../state/paths.ts';
 import { isRunning, processStat, type ProcessIdentity } from './host-process.ts';
 import { labFiles, runningLab } from './lab-state.ts';
 import { routerFiles } from './router.ts';
+import { doorFiles } from './uplink.ts';
 
 const POLL_MS = 20;
 /** How long the keeper may take to end its daemon in good order, and then the kernel to end the rest. */
@@ -42,7 +43,7 @@ rm -f "$@"
 
 async function removeFiles(paths: Paths): Promise<void> {
   const files = labFiles(paths);
-  const router = Object.values(routerFiles(paths.run));
+  const others = [...Object.values(routerFiles(paths.run)), ...Object.values(doorFiles(paths.run))];
   const mortal = [
     paths.daemonSocket,
     paths.portsSocket,
@@ -50,7 +51,7 @@ async function removeFiles(paths: Paths): Promise<void> {
     files.daemon,
     files.failures,
     files.bell,
-    ...router,
+    ...others,
   ];
   const child = spawn('sh', ['-c', REMOVE_SCRIPT, 'remove', files.lock, files.hostProc, ...mortal], {
     stdio: 'ignore',

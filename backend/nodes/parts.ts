@@ -38,7 +38,8 @@ export interface Planner {
 }
 export interface NodeNetwork {
   /** `isCut`: nothing passes until the next call without it. */
-  addTap(name: string, owner?: { mac: string; ip: string }, isCut?: boolean): Promise<void>;
+  addTap(name: string, owner?: { mac: string; ip: string; nat?: boolean }, isCut?: boolean): Promise<void>;
+  joinNetwork(name: string, network: string): Promise<void>;
   removeTap(name: string): Promise<void>;
 }
 export interface NodeAgent {

@@ -2,6 +2,7 @@ import type { NodeFirmware } from '../boot/firmware.ts';
 import type { ReadyDisk } from './disks/apply.ts';
 import { diskArguments } from './disks/arguments.ts';
 import { type Accel, boardOf } from './machines/board.ts';
+import { type BootCard, networkArguments, type NetworkCard } from './networks/arguments.ts';
 import { escapeOption } from './qemu-option.ts';
 import type { FullSettings } from './settings.ts';
 import { megabytes } from './settings.ts';
@@ -10,17 +11,17 @@ import { megabytes } from './settings.ts';
 export interface Machine {
   model: string;
   name: string;
-  mac: string;
   settings: FullSettings;
 }
 /** Where a machine's files and sockets are, and what they are called. */
 export interface MachineFiles extends NodeFirmware {
-  tap: string;
   consoleLog: string;
   consoleSocket: string;
   controlSocket: string;
   qmpSocket: string;
   disks: readonly ReadyDisk[];
+  /** the first one is the card that boots */
+  cards: readonly NetworkCard[];
 }
 
 const SERIAL_ID = 'console';
@@ -41,7 +42,7 @@ export function qemuArguments(machine: Machine, files: MachineFiles, accel: Acce
     serial(machine.model, files),
     ['-chardev', `socket,id=qmp,path=${escapeOption(files.qmpSocket)},server=on,wait=off`],
     ['-mon', 'chardev=qmp,mode=control'],
-    network(machine, files),
+    networkArguments(files.cards, bootCard(files)),
     diskArguments(files.disks),
     ['-object', 'rng-random,id=rng0,filename=/dev/urandom'],
     ['-device', 'virtio-rng-pci,rng=rng0'],
@@ -74,12 +75,10 @@ function serial(model: string, files: MachineFiles): string[] {
   ].flat();
 }
 
-/** The card keeps its boot ROM only where that boots: other firmware brings its own driver, and starts sooner without. */
-function network(machine: Machine, files: MachineFiles): string[] {
-  let rom = (files.kernel ?? files.bios) === undefined ? 'bootindex=1' : 'romfile=';
-  if (files.uefi) rom = 'bootindex=1,romfile=';
-  const netdev = `tap,id=net0,ifname=${escapeOption(files.tap)},script=no,downscript=no`;
-  return ['-netdev', netdev, '-device', `virtio-net-pci,netdev=net0,mac=${machine.mac},${rom}`];
+/** What the node's card has to do with booting: other firmware than its ROM brings its own driver, and starts sooner without. */
+function bootCard({ kernel, bios, uefi }: MachineFiles): BootCard {
+  if (uefi) return 'first';
+  return (kernel ?? bios) === undefined ? 'rom' : 'no';
 }
 
 /** Where QEMU's machine `virt` has its second flash chip. */

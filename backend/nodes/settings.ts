@@ -4,9 +4,26 @@ import { BootyardError, messageOf } from '../errors.ts';
 import { DISK_TEMPLATES, parseDisks } from './disks/setting.ts';
 import { parseBootMode } from './boot-mode.ts';
 import { parseExpose } from './expose.ts';
+import { MAIN_NETWORK, parseNetworks } from './networks/setting.ts';
 
 /** Settings by WalT's names; absent means the default. `nodeDefaults` has the values. */
 export const NodeSettings = z.object({
+  netsetup: z
+    .preprocess(
+      (value) => (typeof value === 'string' ? value.toUpperCase() : value),
+      z.enum(['LAN', 'NAT'], { error: "Failed: netsetup value should be 'NAT' or 'LAN'." }),
+    )
+    .optional()
+    .describe(
+      'LAN: the node reaches the lab alone; NAT: also the internet, but never the host and its networks',
+    ),
+  networks: grammar(parseNetworks)
+    .meta({ examples: ['walt-net', 'walt-net,home-net', 'walt-net,home-net[lat=10ms,bw=100Mbps]'] })
+    .optional()
+    .describe(
+      'walt-net and networks of nodes alone, such as walt-net,home-net[lat=10ms,bw=100Mbps,loss=1%]; lat: what a round ' +
+        'trip takes longer, half of it each way; bw (kbps, Mbps, Gbps) and loss: of each direction',
+    ),
   ram: z
     .string()
     .regex(/^[1-9]\d*[MG]$/, 'a number and M or G, such as 512M')
@@ -67,6 +84,8 @@ export type SettingName = keyof NodeSettings;
  * at once (WalT waits at random, to spare a server with many nodes).
  */
 export const nodeDefaults: FullSettings = {
+  netsetup: 'LAN',
+  networks: MAIN_NETWORK,
   ram: '512M',
   'cpu.cores': Math.min(4, availableParallelism()),
   disks: 'none',
@@ -82,6 +101,8 @@ export const nodeDefaults: FullSettings = {
 
 /** Settings that a running machine takes over at its next start. */
 const NEXT_BOOT = new Set<string>([
+  'netsetup',
+  'networks',
   'ram',
   'cpu.cores',
   'disks',

@@ -15,6 +15,8 @@ import type { NodeInfo } from './info.ts';
 import { forget, Machine, machinePlace, type MachineEnd, type MachinePlace } from './machine.ts';
 import { NodeDisks } from './disks/node-disks.ts';
 import { deviceTree } from './machines/device-tree.ts';
+import type { NetworkCard } from './networks/arguments.ts';
+import { NodeNetworks } from './networks/node-networks.ts';
 import { NodeStatus } from './node-status.ts';
 import { PanicWatch } from './panic-watch.ts';
 import { TIMES, type PlannedNode, type SupervisorParts } from './parts.ts';
@@ -42,6 +44,7 @@ export class NodeSupervisor {
   readonly disks: NodeDisks;
   readonly snapshots: NodeSnapshots;
   readonly #parts: SupervisorParts;
+  readonly #networks: NodeNetworks;
   readonly #folder: string;
   readonly #place: MachinePlace;
   readonly #console: NodeConsole;
@@ -64,6 +67,8 @@ export class NodeSupervisor {
     mkdirSync(this.#folder, { recursive: true });
     this.disks = new NodeDisks(record, this.#folder);
     this.snapshots = new NodeSnapshots(record, parts, this.#folder);
+    const { network, paths } = parts;
+    this.#networks = new NodeNetworks({ record, folder: this.#folder, run: paths.run, network });
     this.#place = machinePlace(this.#folder, parts.paths.run, record.mac);
     this.#console = new NodeConsole({
       logFile: this.#place.consoleLog,
@@ -126,9 +131,8 @@ export class NodeSupervisor {
     return this.#turns.take(async () => {
       const wasRunning = this.isRunning;
       await this.#end('off', null);
-      await this.#parts.network.removeTap(this.#tap);
       if (wasRunning) this.#parts.log(`node ${this.record.name} is down (cause: stopped by its user)`);
-      this.#settle('off', null);
+      await this.#settle('off', null);
     });
   }
 
@@ -155,7 +159,7 @@ export class NodeSupervisor {
     this.#delaying?.abort();
     return this.#turns.take(async () => {
       await this.#end('off', null);
-      await this.#parts.network.removeTap(this.#tap);
+      await this.#networks.detach();
       void this.#turns.close();
       this.#console.close(`${this.record.name} was removed.`);
       rmSync(this.#folder, { recursive: true, force: true });
@@ -212,10 +216,6 @@ export class NodeSupervisor {
     this.#status.notify();
   }
 
-  get #tap(): string {
-    return `vn${this.record.mac.replaceAll(':', '')}`;
-  }
-
   async #start(start: Start): Promise<void> {
     await this.#end('off', null);
     this.#status.become('booting', start.reason ?? null);
@@ -232,18 +232,18 @@ export class NodeSupervisor {
         this.#status.become('booting', message),
       );
       const { planner } = this.#parts;
-      const kind = withDefaults(record.settings).firmware;
-      const firmware = planner.firmware(kind, this.#planned, this.#folder);
+      const settings = withDefaults(record.settings);
+      const firmware = planner.firmware(settings.firmware, this.#planned, this.#folder);
       const tree = await deviceTree(this.#machineOf(), accel, { ...firmware, folder: this.#folder });
       const plan = await planner.plan(this.#planned, this.#folder, tree);
-      await this.#parts.network.addTap(this.#tap, { mac: record.mac, ip: record.ip });
+      const cards = await this.#networks.attach(settings);
       this.#console.begin(`${record.name} boots again, ${new Date(startedAt).toISOString()}`, start.fresh);
-      const machine = { settings: withDefaults(record.settings), accel };
+      const machine = { settings, accel };
       this.#begin({ boot: plan.id, startedAt, selfReboots: start.selfReboots ?? 0, retriesLeft, machine });
-      await this.#launch(machine, { ...firmware, disks }, plan.warnings);
+      await this.#launch(machine, { ...firmware, disks, cards }, plan.warnings);
     } catch (error) {
       this.#console.disconnect();
-      this.#settle('failed', messageOf(error));
+      await this.#settle('failed', messageOf(error));
       throw error;
     }
   }
@@ -266,19 +266,18 @@ export class NodeSupervisor {
     this.#status.become('booting', `Restoring snapshot ${name}.`);
     const startedAt = Date.now();
     this.#planned = this.#asPlanned();
-    const owner = { mac: record.mac, ip: record.ip };
     try {
       const plan = await this.#parts.planner.restore(this.#planned, this.#folder, from.folder);
       const retriesLeft = withDefaults(record.settings)['boot.retries'];
       const started = { boot: plan.id, startedAt, selfReboots: 0, retriesLeft, machine: from.machine };
       this.#begin({ ...started, restoring: name });
       const disks = await from.disks(this.#folder);
-      await this.#parts.network.addTap(this.#tap, owner, from.isCopyFor(record));
+      const settings = withDefaults(from.machine.settings);
+      const cards = await this.#networks.attach(settings, from.isCopyFor(record));
       this.#console.begin(`${record.name} goes on from snapshot ${name}`, false);
-      const kind = withDefaults(from.machine.settings).firmware;
-      const firmware = this.#parts.planner.firmware(kind, this.#planned, this.#folder);
-      const machine = await this.#launch(from.machine, { ...firmware, disks }, [], from);
-      const connect = () => this.#parts.network.addTap(this.#tap, owner);
+      const firmware = this.#parts.planner.firmware(settings.firmware, this.#planned, this.#folder);
+      const machine = await this.#launch(from.machine, { ...firmware, disks, cards }, [], from);
+      const connect = () => this.#networks.connect(settings);
       const warning = await from.wake(machine, this.#place, record, connect);
       const { running } = record;
       if (running) this.#parts.registry.setRunning(record.mac, { ...running, restoring: undefined });
@@ -286,7 +285,7 @@ export class NodeSupervisor {
     } catch (error) {
       await this.#end('failed', messageOf(error));
       this.#console.disconnect();
-      this.#settle('failed', `Snapshot ${name} was not restored: ${messageOf(error)}`);
+      await this.#settle('failed', `Snapshot ${name} was not restored: ${messageOf(error)}`);
       throw error;
     }
   }
@@ -296,7 +295,7 @@ export class NodeSupervisor {
     this.#machine = machine;
     const reason = `Restoring snapshot ${snapshot} was interrupted: restore it again, or boot the node.`;
     await this.#end('failed', reason);
-    this.#settle('failed', reason);
+    await this.#settle('failed', reason);
   }
 
   /** Waits as `boot.delay` says; false when another command came meanwhile. */
@@ -317,14 +316,14 @@ export class NodeSupervisor {
 
   async #launch(
     started: StartedMachine,
-    media: NodeFirmware & { disks: readonly ReadyDisk[] },
+    media: NodeFirmware & { disks: readonly ReadyDisk[]; cards: readonly NetworkCard[] },
     warnings: readonly string[],
     from?: SnapshotStart,
   ): Promise<Machine> {
     const { accel } = started;
     const described = { ...this.#machineOf(), settings: withDefaults(started.settings) };
     const { model, settings } = described;
-    const files = { tap: this.#tap, ...media, ...this.#place };
+    const files = { ...media, ...this.#place };
     const qemu = `QEMU with ${accel.toUpperCase()}, ${settings.ram}`;
     const firmware = nodeModel(model).firmware ?? settings.firmware.replace('uefi', 'UEFI');
     if (from) this.#journal.restored(`restored from snapshot ${from.snapshot.name}, ${qemu}`);
@@ -348,6 +347,9 @@ export class NodeSupervisor {
     this.#machine = machine;
     this.#pause.follow(machine);
     this.#console.connect();
+    void this.#networks.watch(machine.ended, this.#turns.closing).then((sentence) => {
+      if (sentence !== undefined && this.#machine === machine) this.#fail(sentence);
+    });
     void machine.ended.then((end) =>
       this.#turns.enqueue(async () => {
         if (this.#machine === machine) await this.#ended(end);
@@ -378,7 +380,7 @@ export class NodeSupervisor {
     }
     if (kind === 'poweroff') return this.#settle('off', 'Its system switched the machine off.');
     if (kind === 'crashed') return this.#settle('failed', `QEMU ended unexpectedly (${end.detail}).`);
-    this.#settle('off', 'The lab ended while it ran.');
+    await this.#settle('off', 'The lab ended while it ran.');
   }
 
   /** Nobody saw how the machine ended: the guest's last words on the console tell, or what it was doing. */
@@ -407,7 +409,8 @@ export class NodeSupervisor {
   }
 
   /** The machine does not run, and the node is off or failed. */
-  #settle(state: 'off' | 'failed', reason: string | null): void {
+  async #settle(state: 'off' | 'failed', reason: string | null): Promise<void> {
+    await this.#networks.detach().catch((error: unknown) => this.#parts.log(messageOf(error)));
     const { running, ended } = this.record;
     if (state === 'failed') {
       this.#journal.finish('failed', reason);
@@ -431,7 +434,7 @@ export class NodeSupervisor {
       if (!machine || this.#machine !== machine) return;
       this.#parts.log(`node ${this.record.name} failed: ${reason}`);
       await this.#end('failed', reason);
-      this.#settle('failed', reason);
+      await this.#settle('failed', reason);
     });
   }
 
@@ -449,8 +452,8 @@ export class NodeSupervisor {
 
   /** As QEMU is to make it, by the settings of now. */
   #machineOf(): VirtualMachine {
-    const { model, name, mac, settings } = this.record;
-    return { model, name, mac, settings: withDefaults(settings) };
+    const { model, name, settings } = this.record;
+    return { model, name, settings: withDefaults(settings) };
   }
 
   #asPlanned(): PlannedNode {

@@ -94,7 +94,7 @@ describe('U-Boot', () => {
     const argv = qemuArguments(
       machine,
       {
-        tap: 't',
+        cards: [{ mac: MAC, tap: 't', shaper: undefined }],
         consoleLog: '/l',
         consoleSocket: '/c',
         controlSocket: '/d',

@@ -74,6 +74,7 @@ class TestNodes {
       paths: { nodes: join(home, 'nodes'), run: join(home, 'run') },
       network: {
         addTap: async (name, owner) => void this.calls.push(`addTap ${name} ${owner?.ip}`),
+        joinNetwork: async (name, network) => void this.calls.push(`joinNetwork ${name} ${network}`),
         removeTap: async (name) => void this.calls.push(`removeTap ${name}`),
       },
       agent: { reboot: (ip) => this.agentReboot(ip) },

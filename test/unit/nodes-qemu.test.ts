@@ -6,11 +6,10 @@ import { nodeDefaults } from '../../backend/nodes/settings.ts';
 const machine = {
   model: 'pc-x86-64',
   name: 'vnode1',
-  mac: '52:54:00:01:02:03',
   settings: { ...nodeDefaults, ram: '2G', 'cpu.cores': 3 },
 };
 const files = {
-  tap: 'vn1',
+  cards: [{ mac: '52:54:00:01:02:03', tap: 'vn1', shaper: undefined }],
   consoleLog: '/a,b/console.log',
   consoleSocket: '/run/x.tty',
   controlSocket: '/run/x.ctl',

@@ -160,6 +160,7 @@ describe('settings', () => {
     expect(lines.slice(1)).toEqual([
       'accel=auto',
       'boot.delay=0',
+      'boot.mode=auto',
       'boot.retries=9',
       'boot.timeout=180',
       'cpu.cores=3',
@@ -167,6 +168,8 @@ describe('settings', () => {
       'expose=none',
       'firmware=ipxe',
       'mount.persist=true',
+      'netsetup=LAN',
+      'networks=walt-net',
       'ram=512M',
     ]);
   });

@@ -2,13 +2,14 @@ import { BootyardError } from '../../errors.ts';
 import type { NodeInfo } from '../info.ts';
 import { boardOf } from '../machines/board.ts';
 import type { NodeRegistry } from '../registry.ts';
+import { parseNetworks } from '../networks/setting.ts';
 import { withDefaults, type NodeSettings } from '../settings.ts';
 import type { NodeSupervisor } from '../supervisor.ts';
 import type { SnapshotInfo } from './info.ts';
 import type { WorkControl } from './machine-state.ts';
 import { SnapshotStart } from './start.ts';
 
-/** Settings that a machine cannot change while it runs, and so goes back to with its snapshot. */
+const MACHINE_SETTINGS = ['ram', 'cpu.cores', 'disks', 'netsetup', 'networks', 'firmware', 'accel'] as const;
 const MACHINE_SETTINGS = ['ram', 'cpu.cores', 'disks', 'firmware', 'accel'] as const;
 
 export interface SnapshotActionsParts {
@@ -85,6 +86,10 @@ export class SnapshotActions {
     const { model } = origin.record;
     if (boardOf(model).serialLines < 2) {
       const sentence = `Nodes of model ${model} cannot be copied: they have no line by which a copy learns who it is.`;
+      throw new BootyardError('snapshot.identity', sentence);
+    }
+    if (parseNetworks(withDefaults(settings).networks).length > 1) {
+      const sentence = `Snapshot ${from} cannot be copied: its node has cards in other networks (setting networks), whose addresses a copy would share.`;
       throw new BootyardError('snapshot.identity', sentence);
     }
     const copy = this.#parts.add({ name, model, image: start.snapshot.image, settings });
