@@ -46,11 +46,14 @@ export class Pump {
   #send(): void {
     const target = this.#target;
     const now = performance.now();
-    target.cork();
+    const frames: Buffer[] = [];
     for (let frame = this.#link.take(now); frame !== undefined; frame = this.#link.take(now)) {
-      if (target.writable && target.writableLength < MOST_UNSENT) target.write(frame);
+      frames.push(frame);
     }
-    target.uncork();
+    // One write for all: each has its price.
+    if (frames.length > 0 && target.writable && target.writableLength < MOST_UNSENT) {
+      target.write(Buffer.concat(frames));
+    }
     const { due } = this.#link;
     if (due === undefined || this.#isFine || this.#timer !== undefined || target.destroyed) return;
     const wait = due - performance.now();

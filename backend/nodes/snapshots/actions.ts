@@ -10,7 +10,6 @@ import type { WorkControl } from './machine-state.ts';
 import { SnapshotStart } from './start.ts';
 
 const MACHINE_SETTINGS = ['ram', 'cpu.cores', 'disks', 'netsetup', 'networks', 'firmware', 'accel'] as const;
-const MACHINE_SETTINGS = ['ram', 'cpu.cores', 'disks', 'firmware', 'accel'] as const;
 
 export interface SnapshotActionsParts {
   registry: NodeRegistry;
