@@ -85,10 +85,13 @@ class JunkSender {
     return socket;
   }
 
-  /** A batch is done when the answer to its last call, a NULL, has come. */
+  /** A batch is done when the answer to its last call, a NULL, has come; others may come behind it. */
   #onData(chunk: Buffer): void {
-    this.#tail = Buffer.concat([this.#tail, chunk]).subarray(-24);
-    if (this.#tail.length < 24 || this.#tail.readUInt32BE(0) !== 0x7000_0000 + this.#xid) return;
+    const wanted = Buffer.alloc(4);
+    wanted.writeUInt32BE(0x7000_0000 + this.#xid);
+    const known = Buffer.concat([this.#tail, chunk]);
+    this.#tail = known.subarray(-3);
+    if (!known.includes(wanted)) return;
     this.finished++;
     this.#settle();
   }
