@@ -158,6 +158,15 @@ export class ApiClient {
     return this.stream(stream);
   }
 
+  /** What the serial line of a node has printed, with its pauses; ranges as `node.replay` takes them. */
+  async replayConsole(
+    node: string,
+    options: CallOptions & { range: string; speed: number },
+  ): Promise<ClientStream> {
+    const { range, speed } = options;
+    return this.stream((await this.call('node.replay', { node, range, speed }, options)).stream);
+  }
+
   /** Lists a port of this host that the caller has opened (`openHostPort`), or could not, until the stream is closed. */
   async holdPort(port: Params<'port.hold'>, options: CallOptions = {}): Promise<ClientStream> {
     return this.stream((await this.call('port.hold', port, options)).stream);

@@ -44,6 +44,7 @@ export interface NodeActions {
   remove(set: string[], force: boolean): Promise<void>;
   timeline(node: string): Timeline | Promise<Timeline>;
   console(node: string, history: boolean, stream: ByteStream): void | Promise<void>;
+  replay(node: string, range: string, speed: number, stream: ByteStream): void;
 }
 
 /** An image as the store knows it, which does not know of nodes. */
@@ -159,6 +160,11 @@ function nodeHandlers({
     'node.console': async (params, context) => {
       const stream = context.openStream();
       await nodes.console(params.node, params.history, stream);
+      return { stream: stream.id };
+    },
+    'node.replay': ({ node, range, speed }, context) => {
+      const stream = context.openStream();
+      nodes.replay(node, range, speed, stream);
       return { stream: stream.id };
     },
   };

@@ -16,6 +16,7 @@ export { SettingInfo, settingInfos } from '../nodes/setting-info.ts';
 export { checkSettings, settingsHelp, NodeSettings, withDefaults } from '../nodes/settings.ts';
 export { MODEL_NAMES } from '../boot/models.ts';
 export { modelSettings } from '../nodes/machines/model-settings.ts';
+export { parseRange } from '../nodes/console-replay.ts';
 export { Timeline } from '../events/timeline.ts';
 
 /** Node sets in WalT's syntax: names, comma lists, `all-nodes`, `my-nodes`. */
@@ -92,6 +93,18 @@ export const nodeMethods = {
   /** Opens a byte stream (`stream.ts`): the serial line, after its history since power-on if asked for. */
   'node.console': method(
     z.object({ node: z.string(), history: z.boolean() }),
+    z.object({ stream: z.number() }),
+  ),
+  /**
+   * Opens a byte stream: what the serial line printed in a range of time (`parseRange`; at most since power-on), with the
+   * pauses of then divided by `speed`. The stream ends behind it.
+   */
+  'node.replay': method(
+    z.object({
+      node: z.string(),
+      range: z.string().default('full'),
+      speed: z.number().min(0.01).max(1_000_000).default(1),
+    }),
     z.object({ stream: z.number() }),
   ),
 };

@@ -1,6 +1,7 @@
 // The `bootyard` command: a thin client of the daemon's API.
 import { CommanderError } from 'commander';
 import { BootyardError, messageOf } from '../errors.ts';
+import { withRange } from './node-console.ts';
 import { makeProgram } from './program.ts';
 import { Session } from './session.ts';
 import { UsageError } from './usage.ts';
@@ -14,7 +15,7 @@ async function main(words: string[]): Promise<number> {
   process.stdout.on('error', () => process.exit(0));
   const session = new Session();
   try {
-    await makeProgram(session).parseAsync(words, { from: 'user' });
+    await makeProgram(session).parseAsync(withRange(words), { from: 'user' });
     return session.exitCode;
   } catch (error) {
     return exitCodeOf(error, session);
@@ -40,4 +41,11 @@ function exitCodeOf(error: unknown, session: Session): number {
   return FAILED;
 }
 
-void main(process.argv.slice(2)).then((code) => process.exit(code));
+/** What was written last may still be on its way to a reader that is slow. */
+const flushed = (out: NodeJS.WriteStream): Promise<void> =>
+  new Promise((resolve) => out.write('', () => resolve()));
+
+void main(process.argv.slice(2)).then(async (code) => {
+  if (code !== INTERRUPTED) await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  process.exit(code);
+});

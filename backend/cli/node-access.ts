@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { followConsole } from './node-console.ts';
+import { type ConsoleOptions, showConsole } from './node-console.ts';
 import { copy } from './node-cp.ts';
 import { runInNodes, runShell } from './node-run.ts';
 import { save, type SaveOptions, showDiff } from './node-save.ts';
@@ -57,7 +57,12 @@ export function addNodeAccessCommands(node: Command, session: Session): void {
     .command('console')
     .description('show the serial line of a node since power-on and type on it; <ctrl-a> d leaves')
     .argument('<node>')
-    .action((name: string) => session.withLab((lab) => followConsole(lab, name)));
+    .option(
+      '--replay [range]',
+      'play what it has printed instead, with the pauses of then: full (default), or [start]:[end] with times before now as in -5m: or -2h:-30m (s, m, h, d)',
+    )
+    .option('--speed <factor>', 'play that many times as fast')
+    .action((name: string, options: ConsoleOptions) => showConsole(session, name, options));
 }
 
 /** Options after the set belong to the command, so commander also leaves a `--` that ends ours. */

@@ -1,7 +1,67 @@
 import { once } from 'node:events';
 import type { ClientStream } from '../api/client.ts';
 import { EscapeKeys } from './escape-keys.ts';
-import type { LabSession } from './session.ts';
+import { parseRange } from '../api/node.ts';
+import { BootyardError } from '../errors.ts';
+import type { LabSession, Session } from './session.ts';
+import { UsageError } from './usage.ts';
+
+export interface ConsoleOptions {
+  replay?: string | true;
+  speed?: string;
+}
+
+/** A range may begin with a minus, and only behind an equals sign it is not taken for an option. */
+export function withRange(words: string[]): string[] {
+  const at = words.indexOf('--replay');
+  const range = words[at + 1] ?? '';
+  if (words[0] !== 'node' || words[1] !== 'console' || at < 0 || !/^-\w*:/.test(range)) return words;
+  return words.toSpliced(at, 2, `--replay=${range}`);
+}
+
+export async function showConsole(session: Session, node: string, options: ConsoleOptions): Promise<void> {
+  const { replay, speed = '1' } = options;
+  if (replay === undefined) {
+    if (options.speed !== undefined) throw new UsageError('--speed is for --replay.');
+    return session.withLab((lab) => followConsole(lab, node));
+  }
+  const what = { range: replay === true ? 'full' : replay, speed: factor(speed) };
+  checkRange(what.range);
+  await session.withLab((lab) => replayConsole(lab, node, what));
+}
+
+function checkRange(range: string): void {
+  try {
+    parseRange(range);
+  } catch (error) {
+    throw error instanceof BootyardError ? new UsageError(error.message) : error;
+  }
+}
+
+function factor(text: string): number {
+  const speed = Number(text);
+  if (/^\d{1,7}(\.\d{1,2})?$/.test(text) && speed >= 0.01 && speed <= 1_000_000) return speed;
+  throw new UsageError(`--speed takes a factor from 0.01 to 1000000, not '${text}'.`);
+}
+
+/** What the serial line has printed in a range of time, with its pauses; ctrl-C ends it. */
+async function replayConsole(
+  lab: LabSession,
+  node: string,
+  what: { range: string; speed: number },
+): Promise<void> {
+  const { session, client, signal } = lab;
+  const stream = await client.replayConsole(node, { ...what, signal });
+  const ended = new Promise<string | undefined>((resolve) => stream.onEnd(resolve));
+  stream.onData(writeOut);
+  const message = await Promise.race([ended, once(signal, 'abort')]);
+  stream.close();
+  if (signal.aborted) session.exitCode = 130;
+  else if (typeof message === 'string') {
+    session.say(message);
+    session.exitCode = 1;
+  }
+}
 
 /**
  * The serial line, after its history since power-on. On a terminal keys go to the node until `<ctrl-a> d`; otherwise

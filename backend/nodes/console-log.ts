@@ -9,6 +9,7 @@ import {
   writeSync,
   type FSWatcher,
 } from 'node:fs';
+import { type ConsoleTime, ConsoleTimes } from './console-times.ts';
 
 /** A file that grows beyond `limit` is cut down to its last `keep` bytes. */
 export interface ConsoleLogSizes {
@@ -30,6 +31,7 @@ export class ConsoleLog {
   readonly #watcher: FSWatcher;
   readonly #poll: NodeJS.Timeout;
   readonly #sizes: ConsoleLogSizes;
+  readonly #times: ConsoleTimes;
   readonly #listeners = new Set<() => void>();
   #gathering: NodeJS.Timeout | undefined;
   #looked = 0;
@@ -39,7 +41,9 @@ export class ConsoleLog {
   constructor(file: string, sizes: ConsoleLogSizes = SIZES) {
     this.#fd = openSync(file, 'a+', 0o600);
     this.#sizes = sizes;
-    this.#end = fstatSync(this.#fd).size;
+    const { size, mtimeMs } = fstatSync(this.#fd);
+    this.#end = size;
+    this.#times = new ConsoleTimes(`${file}.times`, { size, changedAt: mtimeMs });
     this.#watcher = watch(file, { persistent: false }, () => this.#changed());
     // A watch that fails leaves the poll.
     this.#watcher.on('error', () => undefined);
@@ -68,6 +72,11 @@ export class ConsoleLog {
     return { position: from, bytes: bytes.subarray(0, count) };
   }
 
+  /** When what is there was printed, as far as anybody looked; ends are positions. */
+  times(): ConsoleTime[] {
+    return this.#times.all().map(({ at, end }) => ({ at, end: end + this.#start }));
+  }
+
   /** The last bytes as text, for a look at how something ended. */
   tail(length: number): string {
     return Buffer.from(this.read(this.#end - length, length).bytes).toString('utf8');
@@ -77,6 +86,7 @@ export class ConsoleLog {
   clear(): void {
     this.look();
     ftruncateSync(this.#fd, 0);
+    this.#times.cut(Infinity);
     this.#start = this.#end;
   }
 
@@ -94,6 +104,7 @@ export class ConsoleLog {
     const end = this.#start + fstatSync(this.#fd).size;
     if (end === this.#end) return;
     this.#end = end;
+    this.#times.grown(end - this.#start);
     for (const listener of this.#listeners) listener();
     if (this.#end - this.#start > this.#sizes.limit) this.#cut();
   }
@@ -104,6 +115,7 @@ export class ConsoleLog {
     this.#watcher.close();
     this.#listeners.clear();
     closeSync(this.#fd);
+    this.#times.close();
   }
 
   #changed(): void {
@@ -123,6 +135,7 @@ export class ConsoleLog {
     const count = readSync(this.#fd, kept, 0, kept.length, size - kept.length);
     ftruncateSync(this.#fd, 0);
     writeSync(this.#fd, kept, 0, count);
+    this.#times.cut(size - count);
     this.#start += size - count;
     this.#end = this.#start + fstatSync(this.#fd).size;
   }

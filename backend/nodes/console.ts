@@ -1,5 +1,7 @@
 import { connect, type Socket } from 'node:net';
+import { BootyardError } from '../errors.ts';
 import { ConsoleLog } from './console-log.ts';
+import { ConsolePlayer, type Replay } from './console-replay.ts';
 import { ConsoleScanner } from './console-scanner.ts';
 
 /** Who watches a console: the server's end of a byte stream. */
@@ -34,6 +36,7 @@ export class NodeConsole {
   readonly #log: ConsoleLog;
   readonly #scanner: ConsoleScanner;
   readonly #viewers = new Map<ConsoleViewer, () => void>();
+  readonly #players = new Set<ConsolePlayer>();
   #scanned: number;
   #input: Socket | undefined;
   #retry: NodeJS.Timeout | undefined;
@@ -109,12 +112,32 @@ export class NodeConsole {
     pump();
   }
 
+  /** Plays what was printed in a time, with its pauses; throws `console.empty` when that is nothing. */
+  replay(viewer: ConsoleViewer, { from, to, speed }: Replay): void {
+    this.#log.look();
+    const all = this.#log.times();
+    const begin = all.findIndex(({ at }) => at >= from);
+    const times = begin < 0 ? [] : all.slice(begin).filter(({ at }) => at <= to);
+    if (times.length === 0) {
+      const sentence = 'Nothing is there of what the node may have printed in that time.';
+      throw new BootyardError('console.empty', sentence);
+    }
+    const start = all[begin - 1]?.end ?? this.#log.start;
+    const player: ConsolePlayer = new ConsolePlayer(this.#log, { start, times }, viewer, {
+      speed,
+      onEnd: () => this.#players.delete(player),
+    });
+    this.#players.add(player);
+    player.start();
+  }
+
   /** Ends all; viewers are told why, if there is something to tell. */
   close(message?: string): void {
     this.disconnect();
     const viewers = [...this.#viewers.keys()];
     this.#viewers.clear();
     for (const viewer of viewers) viewer.end(message);
+    for (const player of this.#players) player.close(message);
     this.#log.close();
   }
 

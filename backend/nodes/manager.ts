@@ -4,6 +4,7 @@ import type { Timeline } from '../events/timeline.ts';
 import { BootRecords } from '../state/boot-records.ts';
 import { SnapshotRecords } from '../state/snapshot-records.ts';
 import type { ConsoleViewer } from './console.ts';
+import { parseRange } from './console-replay.ts';
 import { parseExpose, settleExpose } from './expose.ts';
 import { nodeConfigText, parseBootMode } from './boot-mode.ts';
 import type { ImageCopy } from './disks/image-copies.ts';
@@ -280,7 +281,10 @@ export class NodeManager {
   }
 
   console(node: string, history: boolean, stream: ConsoleViewer): void {
-    this.#one(node).attach(stream, history);
+    this.#one(node).console.attach(stream, history);
+  }
+  replay(node: string, range: string, speed: number, stream: ConsoleViewer): void {
+    this.#one(node).console.replay(stream, { ...parseRange(range), speed });
   }
 
   /** Where connections to a node go; throws a sentence for a node that is not on. */

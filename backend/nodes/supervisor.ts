@@ -8,7 +8,7 @@ import type { BusEvent } from '../events/bus.ts';
 import { copySentence, type Timeline } from '../events/timeline.ts';
 import { BootJournal } from './boot-journal.ts';
 import { guestEnd, isPanicEnd } from './console-scanner.ts';
-import { NodeConsole, type ConsoleViewer } from './console.ts';
+import { NodeConsole } from './console.ts';
 import type { ReadyDisk } from './disks/apply.ts';
 import { DiskPause } from './disks/pause.ts';
 import type { NodeInfo } from './info.ts';
@@ -105,8 +105,8 @@ export class NodeSupervisor {
     return this.#journal.timeline();
   }
 
-  attach(viewer: ConsoleViewer, history: boolean): void {
-    this.#console.attach(viewer, history);
+  get console(): NodeConsole {
+    return this.#console;
   }
 
   /** Switches the node on, or off and on again. Resolves when QEMU runs; throws with the reason when it does not. */

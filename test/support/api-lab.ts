@@ -55,6 +55,7 @@ export const basicHandlers: ServedHandlers = {
   'node.timeline': unused,
   'node.shellCommand': unused,
   'node.console': unused,
+  'node.replay': unused,
   'node.diff': unused,
   'node.save': unused,
   'node.pushToImage': unused,

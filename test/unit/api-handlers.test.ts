@@ -46,6 +46,7 @@ beforeEach(() => {
     remove: unused,
     timeline: unused,
     console: unused,
+    replay: unused,
     diskList: unused,
     imageCopies: unused,
     removeDisk: unused,

@@ -1,84 +1,14 @@
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { Readable, Writable } from 'node:stream';
-import { spawn as spawnPty } from '@lydell/node-pty';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { ByteStream } from '../../backend/api/contract.ts';
-import { ApiServer, type ServedHandlers } from '../../backend/api/server.ts';
 import { EscapeKeys } from '../../backend/cli/escape-keys.ts';
-import { copyLines } from '../../backend/cli/node-run.ts';
 import { formatSize, formatTable } from '../../backend/cli/table.ts';
 import { BootyardError } from '../../backend/errors.ts';
-import { labPaths } from '../../backend/state/paths.ts';
-import { basicHandlers, LAB, node } from '../support/api-lab.ts';
+import { node } from '../support/api-lab.ts';
+import { CommandLine } from '../support/cli.ts';
 
-const program = join(import.meta.dirname, '../../backend/cli/main.ts');
-let folder: string;
-let env: Record<string, string>;
-beforeAll(() => {
-  folder = mkdtempSync('/tmp/bootyard-cli-');
-  env = {
-    PATH: process.env.PATH ?? '',
-    HOME: folder,
-    BOOTYARD_HOME: join(folder, 'home'),
-    XDG_RUNTIME_DIR: folder,
-    TERM: 'xterm',
-  };
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
-interface Outcome {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-async function bootyard(args: string[], input = ''): Promise<Outcome> {
-  const child = spawn(process.execPath, [program, ...args], { env });
-  const outcome: Outcome = { code: null, stdout: '', stderr: '' };
-  child.stdout.on('data', (data) => (outcome.stdout += String(data)));
-  child.stderr.on('data', (data) => (outcome.stderr += String(data)));
-  child.stdin.on('error', () => {});
-  child.stdin.end(input);
-  await new Promise((resolve) => child.on('close', resolve));
-  return { ...outcome, code: child.exitCode };
-}
-
-/** The command on a terminal. */
-function terminal(args: string[]) {
-  const pty = spawnPty(process.execPath, [program, ...args], { env, cols: 200, rows: 50 });
-  let text = '';
-  const waiting = new Set<() => void>();
-  pty.onData((data) => {
-    text += data;
-    for (const check of waiting) check();
-  });
-  const exit = new Promise<number>((resolve) => pty.onExit(({ exitCode }) => resolve(exitCode)));
-  const shows = (part: string) =>
-    new Promise<void>((resolve, reject) => {
-      const check = () => {
-        if (!text.includes(part)) return;
-        waiting.delete(check);
-        resolve();
-      };
-      waiting.add(check);
-      void exit.then(() => reject(new Error(`ended without '${part}': ${text}`)));
-      check();
-    });
-  return { type: (keys: string) => pty.write(keys), shows, exit, text: () => text };
-}
-
-const complete = async (...words: string[]): Promise<string[]> =>
-  (await bootyard(['__complete', '--', ...words])).stdout.split('\n').filter((line) => line !== '');
-const booted: ServedHandlers['node.list'] = (params) =>
-  (params.nodes ?? [])
-    .flatMap((set) => set.split(','))
-    .map((name) => ({ ...node(name), state: 'booted' as const }));
-/** Runs the command of `node run` on this host, with the node's name as $0. */
-const here: ServedHandlers['node.shellCommand'] = (params) => ({
-  argv: ['sh', '-c', params.command ?? 'exec sh', params.node],
-});
+const cli = new CommandLine();
+const { run: bootyard, terminal } = cli;
+afterAll(() => cli.remove());
 
 describe('without a lab', () => {
   test.each([
@@ -101,6 +31,9 @@ describe('without a lab', () => {
     [['image', 'build-default', '--as', 'x', '--files', '/nowhere'], '--files takes a folder'],
     [['image', 'build-default', 'pc-x86-64-tiny', '--as', 'x'], 'leave the other names out'],
     [['image', 'remove'], "missing required argument 'image'"],
+    [['node', 'console', 'vnode1', '--replay', 'begin:'], "'begin:' is no range"],
+    [['node', 'console', 'vnode1', '--replay', '--speed', '0'], '--speed takes a factor from 0.01'],
+    [['node', 'console', 'vnode1', '--speed', '2'], '--speed is for --replay'],
     [['completion', 'fish'], 'bash and zsh'],
   ])('%j is a usage error', async (args, sentence) => {
     const { code, stdout, stderr } = await bootyard(args);
@@ -144,52 +77,19 @@ describe('without a lab', () => {
     expect(help.code).toBe(0);
     expect(help.stdout).toContain('--image');
   });
-
-  test('completes nouns, verbs, options and settings', async () => {
-    expect(await complete('no')).toEqual(['node']);
-    expect(await complete('node', 're')).toEqual(['rename', 'remove', 'reboot']);
-    expect(await complete('node', 'show', '--n')).toEqual(['--names-only']);
-    expect(await complete('node', 'config', 'a', 'r')).toEqual(['ram=']);
-    expect(await complete('completion', '')).toEqual(['bash', 'zsh']);
-    expect(await complete('node', 'shell', 'a', '')).toEqual([]);
-  });
-
-  test('the completion scripts are sound', async () => {
-    const { stdout } = await bootyard(['completion', 'bash']);
-    const check = spawn('bash', ['-n'], { stdio: ['pipe', 'inherit', 'inherit'] });
-    check.stdin.end(stdout);
-    expect(await new Promise((resolve) => check.on('exit', resolve))).toBe(0);
-  });
 });
 
 describe('with a daemon', () => {
-  let handlers: Partial<ServedHandlers>;
-  let server: ApiServer;
-  beforeEach(async () => {
-    handlers = {};
-    const paths = labPaths(env);
-    mkdirSync(paths.run, { recursive: true });
-    const chosen = new Proxy(basicHandlers, {
-      get: (basic, name: keyof ServedHandlers) => handlers[name] ?? basic[name],
-    });
-    server = new ApiServer({
-      socketPath: paths.daemonSocket,
-      handlers: chosen,
-      snapshot: () => ({ nodes: [], images: [], lab: LAB }),
-      version: '1.2.3',
-      log: () => {},
-    });
-    await server.start();
-  });
-  afterEach(() => server.close());
+  beforeEach(() => cli.startDaemon());
+  afterEach(() => cli.stopDaemon());
 
   function stage(name: string, stageName: string, atMs: number): void {
     const subject = { type: 'stage' as const, mac: node(name).mac, name };
-    server.publishChange({ ...subject, stage: stageName, detail: `d\u001b[2J${atMs}`, atMs });
+    cli.publish({ ...subject, stage: stageName, detail: `d\u001b[2J${atMs}`, atMs });
   }
 
   test('node show prints a table, names or JSON', async () => {
-    handlers['node.list'] = () => [
+    cli.handlers['node.list'] = () => [
       { ...node('vnode1'), state: 'booted' },
       { ...node('v2', 'kernel panic'), state: 'failed' },
     ];
@@ -211,7 +111,7 @@ describe('with a daemon', () => {
   });
 
   test('a daemon error is one sentence and exit code 1', async () => {
-    handlers['node.stop'] = () => {
+    cli.handlers['node.stop'] = () => {
       throw new BootyardError('node.unknown', "No node is named 'x'.");
     };
     expect(await bootyard(['node', 'stop', 'x'])).toEqual({
@@ -223,7 +123,7 @@ describe('with a daemon', () => {
 
   test('node create hands settings over and says what happens', async () => {
     let heard: unknown;
-    handlers['node.create'] = (params) => {
+    cli.handlers['node.create'] = (params) => {
       heard = params;
       return node(params.name);
     };
@@ -244,12 +144,12 @@ describe('with a daemon', () => {
   });
 
   test('node boot --wait prints a line per stage of its nodes until they are booted', async () => {
-    handlers['node.boot'] = () => {
+    cli.handlers['node.boot'] = () => {
       stage('a', 'firmware', 0);
-      server.publishChange({ type: 'stage', mac: 'other', name: 'z', stage: 'init', detail: '', atMs: 1 });
+      cli.publish({ type: 'stage', mac: 'other', name: 'z', stage: 'init', detail: '', atMs: 1 });
       return [node('a')];
     };
-    handlers['node.wait'] = () => {
+    cli.handlers['node.wait'] = () => {
       stage('a', 'kernel', 2400);
       return [node('a')];
     };
@@ -264,58 +164,18 @@ describe('with a daemon', () => {
   });
 
   test('node boot --wait fails when the node fails', async () => {
-    handlers['node.boot'] = () => [node('a')];
-    handlers['node.wait'] = () => {
+    cli.handlers['node.boot'] = () => [node('a')];
+    cli.handlers['node.wait'] = () => {
       throw new BootyardError('node.failed', 'Node a failed: kernel panic.');
     };
     const { code, stderr } = await bootyard(['node', 'boot', '--wait', 'a']);
     expect({ code, stderr }).toEqual({ code: 1, stderr: 'Node a failed: kernel panic.\n' });
   });
 
-  test('node run on one node hands over its output and exit code as they are', async () => {
-    Object.assign(handlers, { 'node.list': booted, 'node.shellCommand': here });
-    const outcome = await bootyard(['node', 'run', 'a', 'cat; echo no >&2; exit', '7'], 'typed');
-    expect(outcome).toEqual({ code: 7, stdout: 'typed', stderr: 'no\n' });
-  });
-
-  test('node run passes options of the command on', async () => {
-    Object.assign(handlers, { 'node.list': booted, 'node.shellCommand': here });
-    expect((await bootyard(['node', 'run', 'a', 'echo', '--help', '-x'])).stdout).toBe('--help -x\n');
-  });
-
-  test('node run on several runs them together, names their lines and sums up', async () => {
-    Object.assign(handlers, { 'node.list': booted, 'node.shellCommand': here });
-    // Each waits for the other: one after the other would never end.
-    const meet = `echo "in $0"; touch ${folder}/$0; while [ ! -e ${folder}/a ] || [ ! -e ${folder}/b ]; do sleep 0.01; done`;
-    const outcome = await bootyard(['node', 'run', 'a,b', `${meet}; [ $0 = a ] || exit 3`]);
-    expect(outcome.stdout.trim().split('\n').toSorted()).toEqual(['a: in a', 'b: in b']);
-    expect(outcome).toMatchObject({ code: 1, stderr: 'b: exit code 3\n' });
-  });
-
-  test('node shell has the terminal, waits first, and ctrl-C really proceeds', async () => {
-    const cancelled = Promise.withResolvers<void>();
-    handlers['node.shellCommand'] = () => ({ argv: ['sh', '-c', 'read line; echo "got $line"; exit 9'] });
-    handlers['node.wait'] = (_, { signal }) =>
-      new Promise((_resolve, reject) => {
-        signal.addEventListener('abort', () => {
-          cancelled.resolve();
-          reject(new Error('aborted'));
-        });
-      });
-    const screen = terminal(['node', 'shell', 'vnode1']);
-    await screen.shows('Node bootup notification still pending (press ctrl-C to proceed anyway)');
-    screen.type('\u0003');
-    await cancelled.promise;
-    await screen.shows('Caution: changes outside /persist will be lost on next node reboot.');
-    screen.type('hello\r');
-    await screen.shows('got hello');
-    expect(await screen.exit).toBe(9);
-  });
-
   test('ctrl-C cancels a call', async () => {
     const cancelled = Promise.withResolvers<void>();
     const started = Promise.withResolvers<void>();
-    handlers['node.wait'] = (_, { signal, progress }) =>
+    cli.handlers['node.wait'] = (_, { signal, progress }) =>
       new Promise((_resolve, reject) => {
         progress({ message: 'half way', fraction: 0.5 });
         started.resolve();
@@ -330,12 +190,12 @@ describe('with a daemon', () => {
     screen.type('\u0003');
     expect(await screen.exit).toBe(130);
     await cancelled.promise;
-    expect(screen.text()).toContain('Cancelled.');
+    expect(screen.text).toContain('Cancelled.');
   });
 
   test('node remove asks on a terminal, and refuses without one', async () => {
     const forced: boolean[] = [];
-    handlers['node.remove'] = ({ force }) => {
+    cli.handlers['node.remove'] = ({ force }) => {
       forced.push(force);
       if (!force) throw new BootyardError('node.running', 'Node vnode1 is running.');
       return {};
@@ -359,66 +219,6 @@ describe('with a daemon', () => {
     expect(await stopped.exit).toBe(130);
   });
 
-  function consoleOf(history: Uint8Array): Promise<ByteStream> {
-    const opened = Promise.withResolvers<ByteStream>();
-    handlers['node.console'] = (_, context) => {
-      const stream = context.openStream();
-      stream.write(history);
-      opened.resolve(stream);
-      return { stream: stream.id };
-    };
-    return opened.promise;
-  }
-
-  test("node console on a terminal is two-way; ctrl-a d leaves, ctrl-C is the node's", async () => {
-    const opened = consoleOf(Buffer.from('login: '));
-    const screen = terminal(['node', 'console', 'vnode1']);
-    const stream = await opened;
-    const typed = Promise.withResolvers<string>();
-    let keys = '';
-    stream.onData((data) => {
-      keys += Buffer.from(data).toString();
-      if (keys.endsWith('!')) typed.resolve(keys);
-    });
-    await screen.shows('login: ');
-    await screen.shows('<ctrl-a> d leaves');
-    screen.type('root\r\u0003\u0001a!');
-    expect(await typed.promise).toBe('root\r\u0003\u0001!');
-    stream.write(Buffer.from('welcome'));
-    await screen.shows('welcome');
-    screen.type('\u0001d');
-    expect(await screen.exit).toBe(0);
-  });
-
-  test('node console without a terminal prints the whole history, byte by byte', async () => {
-    const history = Buffer.alloc(3_000_000, 'boot line\n');
-    void consoleOf(history);
-    const { code, stdout } = await bootyard(['node', 'console', 'vnode1']);
-    expect(code).toBe(0);
-    expect(stdout === history.toString()).toBe(true);
-  });
-
-  test('node console ends with the sentence of the daemon', async () => {
-    const opened = consoleOf(Buffer.from('x'));
-    const screen = terminal(['node', 'console', 'vnode1']);
-    const stream = await opened;
-    await screen.shows('<ctrl-a> d leaves');
-    stream.end('Node vnode1 was removed.');
-    await screen.shows('Node vnode1 was removed.');
-    expect(await screen.exit).toBe(0);
-  });
-
-  test('names of nodes complete, in sets too', async () => {
-    handlers['node.list'] = () => [node('vnode1'), node('vnode2')];
-    expect(await complete('node', 'shell', 'v')).toEqual(['vnode1', 'vnode2']);
-    expect(await complete('node', 'boot', 'vnode1,vnode2')).toEqual(['vnode1,vnode2']);
-    expect(await complete('node', 'boot', 'vnode1,')).toEqual([
-      'vnode1,vnode1',
-      'vnode1,vnode2',
-      'vnode1,all-nodes',
-    ]);
-  });
-
   test('image show prints compatibility and use', async () => {
     const image = {
       name: 'tiny',
@@ -431,7 +231,7 @@ describe('with a daemon', () => {
       layers: 1,
       models: ['pc-x86-64'],
     };
-    handlers['image.list'] = () => [image];
+    cli.handlers['image.list'] = () => [image];
     const { stdout } = await bootyard(['image', 'show']);
     expect(stdout).toContain('tiny  True    2025-01-02 03:04:05  12.3 MB  pc-x86-64');
     expect(JSON.parse((await bootyard(['image', 'show', '--json'])).stdout)).toEqual([image]);
@@ -448,25 +248,6 @@ describe('parts', () => {
       leave: false,
     });
     expect(keys.feed(Buffer.from('y\u0001dz'))).toEqual({ send: Buffer.from('y'), leave: true });
-  });
-
-  test('copied lines are whole, whatever the pieces, and never endless', async () => {
-    let text = '';
-    const out = new Writable({
-      write: (chunk, _encoding, done) => {
-        text += String(chunk);
-        done();
-      },
-    });
-    await copyLines(
-      Readable.from([Buffer.from('on'), Buffer.from('e\ntwo\n\nla'), Buffer.from('st')]),
-      out,
-      'n: ',
-    );
-    expect(text).toBe('n: one\nn: two\nn: \nn: last\n');
-    text = '';
-    await copyLines(Readable.from([Buffer.alloc(70_000, 'x')]), out, '');
-    expect(text).toHaveLength(70_001);
   });
 
   test('tables and sizes', () => {

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ConsoleLog } from '../../backend/nodes/console-log.ts';
 import { ConsoleScanner, guestEnd, isPanicEnd, panicText } from '../../backend/nodes/console-scanner.ts';
-import { NodeConsole, type ConsoleViewer } from '../../backend/nodes/console.ts';
+import { NodeConsole } from '../../backend/nodes/console.ts';
 import { PanicWatch } from '../../backend/nodes/panic-watch.ts';
+import { Viewer } from '../support/viewer.ts';
 
 function scan(pieces: (string | Uint8Array)[]): string[] {
   const lines: string[] = [];
@@ -135,48 +136,6 @@ describe('the log', () => {
     log.close();
   });
 });
-
-/** A viewer that takes `window` bytes before it must be drained. */
-class Viewer implements ConsoleViewer {
-  text = '';
-  writes = 0;
-  ended: string | undefined;
-  #window: number;
-  #drain: () => void = () => undefined;
-  #data: (data: Uint8Array) => void = () => undefined;
-  #close: () => void = () => undefined;
-  constructor(window = Infinity) {
-    this.#window = window;
-  }
-  write(data: Uint8Array): boolean {
-    this.writes++;
-    this.text += Buffer.from(data).toString();
-    this.#window -= data.length;
-    return this.#window > 0;
-  }
-  onDrain(listener: () => void): void {
-    this.#drain = listener;
-  }
-  onData(listener: (data: Uint8Array) => void): void {
-    this.#data = listener;
-  }
-  onClose(listener: () => void): void {
-    this.#close = listener;
-  }
-  end(message?: string): void {
-    this.ended = message;
-  }
-  drain(window: number): void {
-    this.#window = window;
-    this.#drain();
-  }
-  type(text: string): void {
-    this.#data(Buffer.from(text));
-  }
-  leave(): void {
-    this.#close();
-  }
-}
 
 describe('the console', () => {
   const lines: string[] = [];
