@@ -144,8 +144,7 @@ export class Contents {
   async #sync(file: OpenFile): Promise<void> {
     try {
       await syncSlots.run(async () => {
-        await syncFd(file.fd);
-        await this.#syncNames();
+        await Promise.all([syncFd(file.fd), this.#syncNames()]);
       });
     } catch (error) {
       fail(statusOf(error));

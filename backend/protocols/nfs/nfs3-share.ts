@@ -41,14 +41,24 @@ function shareId(args: XdrReader): bigint {
   return id;
 }
 
+/** Large WRITEs come alone in their memory: they are handed on as they are. */
+function ownArguments({ args, isAlone }: RpcCall): Uint8Array<ArrayBuffer> {
+  const { bytes, position, end } = args;
+  const { buffer, byteOffset } = bytes;
+  if (isAlone && buffer instanceof ArrayBuffer) {
+    return new Uint8Array(buffer, byteOffset + position, end - position);
+  }
+  return new Uint8Array(bytes.subarray(position, end));
+}
+
 class ShareAnswer implements DeferredReply {
   readonly ready: Promise<void>;
   readonly held: number;
   #reply: ShareReply | undefined;
 
   constructor(call: RpcCall, share: NfsShare) {
-    const { args, procedure, xid, uid, gid, dataLimit } = call;
-    const own = new Uint8Array(args.bytes.subarray(args.position, args.end));
+    const { procedure, xid, uid, gid, dataLimit } = call;
+    const own = ownArguments(call);
     this.held = own.length;
     const request = { procedure, xid, uid, gid, groups: call.groups(), dataLimit, args: own };
     this.ready = share.call(request).then((reply) => void (this.#reply = reply));

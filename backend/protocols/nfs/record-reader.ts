@@ -14,6 +14,8 @@ export class RecordReader {
   bytes: Uint8Array = new Uint8Array(0);
   start = 0;
   end = 0;
+  /** The record is alone in its memory, which nobody needs after it. */
+  isAlone = false;
   /** Set when the stream cannot be RPC; nothing is found after it. */
   bad = false;
 
@@ -56,6 +58,7 @@ export class RecordReader {
     this.bytes = chunk;
     this.start = at + 4;
     this.end = this.#offset = at + 4 + length;
+    this.isAlone = false;
     return true;
   }
 
@@ -116,6 +119,7 @@ export class RecordReader {
     this.bytes = this.#gathered ?? new Uint8Array(0);
     this.start = 0;
     this.end = this.#kept;
+    this.isAlone = true;
     this.#gathered = undefined;
     this.#kept = 0;
     this.#total = 0;

@@ -81,6 +81,8 @@ export class RpcCall {
   procedure = 0;
   uid = NOBODY;
   gid = NOBODY;
+  /** The memory of the arguments may be given away. */
+  isAlone = false;
   /** Set by a procedure whose results come later. */
   deferred: DeferredReply | undefined;
   /** Set by a procedure whose results are longer than `PIECE`. */

@@ -104,6 +104,7 @@ export class TcpConnection {
     const { bytes, start, end } = this.#records;
     const batch = this.#batch;
     batch.beginRecord();
+    this.#call.isAlone = this.#records.isAlone;
     const answered = answer(this.#call, this.#programs, batch, bytes, start, end);
     const { deferred, streamed, xid } = this.#call;
     if (!answered || deferred) batch.cancelRecord();
