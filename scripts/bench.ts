@@ -25,6 +25,7 @@ const benches = [
   { name: 'tftp', inNamespace: true },
   { name: 'http', inNamespace: true },
   { name: 'nfs', inNamespace: true },
+  { name: 'persist', inNamespace: true },
   { name: 'nbd', inNamespace: true },
   { name: 'import', inNamespace: false },
   { name: 'boot', inNamespace: false },

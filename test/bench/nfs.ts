@@ -5,6 +5,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { compared, compileC, inTurn, startServer, stopServer } from './compare.ts';
+import { GANESHA, startGanesha } from './ganesha.ts';
 import { latency, perSecond, throughput, type Operation } from './load.ts';
 import type { BenchRow } from './row.ts';
 
@@ -40,10 +41,9 @@ export async function bench(): Promise<BenchRow[]> {
     const script = join(import.meta.dirname, 'nfs-server.ts');
     const tar = join(folder, 'root.tar');
     const ourServer = await start(2049, process.execPath, script, tar, '/export', '2049', '1111');
-    await start(111, 'rpcbind', '-f', '-w');
-    const peer = await start(12049, 'ganesha.nfsd', ...ganeshaArguments(folder, root));
+    const peer = await startGanesha(start, folder, { path: root, access: 'RO' });
     const ours: Target = { server: ourServer, nfsPort: 2049, mountPort: 2049, path: '/export' };
-    const ganesha: Target = { server: peer, nfsPort: 12049, mountPort: 12048, path: root };
+    const ganesha: Target = { server: peer, ...GANESHA, path: root };
     return await measure(generator, ours, ganesha);
   } finally {
     for (const server of servers) await stopServer(server);
@@ -121,19 +121,4 @@ function makeRoot(folder: string): string {
   for (let file = 0; file < 300; file++) writeFileSync(join(root, `folder/other-${file}`), '');
   execFileSync('tar', ['-cf', join(folder, 'root.tar'), '-C', root, '.']);
   return root;
-}
-
-/** Ganesha needs an rpcbind, and both keep their sockets in /run, which the namespace has for itself. */
-function ganeshaArguments(folder: string, root: string): string[] {
-  for (const needed of ['/run/ganesha', '/run/rpcbind', '/var/lib/nfs/ganesha'])
-    mkdirSync(needed, { recursive: true });
-  const configuration = join(folder, 'ganesha.conf');
-  writeFileSync(
-    configuration,
-    `NFS_CORE_PARAM { NFS_Port = 12049; MNT_Port = 12048; Protocols = 3; Enable_NLM = false; Enable_RQUOTA = false; }
-EXPORT { Export_Id = 1; Path = ${root}; Pseudo = /export; Access_Type = RO; Squash = None; Protocols = 3;
-  SecType = sys; FSAL { Name = VFS; } }
-`,
-  );
-  return ['-F', '-f', configuration, '-L', join(folder, 'ganesha.log'), '-p', '/run/ganesha.pid'];
 }
