@@ -31,6 +31,7 @@ import { parseNetworkList } from './lab/nat-filter.ts';
 import { LabNetwork, NETWORK } from './lab/network.ts';
 import { answerRouterSolicitations } from './lab/router.ts';
 import { SwapProcess } from './lab/swap-process.ts';
+import { NodeContact } from './nodes/contact.ts';
 import { ImageSaver } from './nodes/image-saver.ts';
 import { UPLINK } from './lab/uplink.ts';
 import { NodeManager } from './nodes/manager.ts';
@@ -248,9 +249,10 @@ async function main(): Promise<void> {
     images,
     ports,
     saver,
+    contact: new NodeContact({ addressOf: (node) => nodes.reachableAddress(node), ask: askNode }),
     shellCommand: ({ node, command, tty }) => {
-      const [target] = nodes.list([node]);
-      return enterArgv(paths, sshArgv({ ip: target?.ip ?? '', keys: paths.keys, command, tty }));
+      const { ip } = nodes.one(node);
+      return enterArgv(paths, sshArgv({ ip, keys: paths.keys, command, tty }));
     },
     status,
     shutdown: () => nodes.shutdown(),

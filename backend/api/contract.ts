@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { changeMethods } from './change.ts';
+import { contactMethods } from './contact.ts';
 import { imageMethods } from './image.ts';
 import { labMethods } from './lab.ts';
 import { nodeMethods } from './node.ts';
@@ -13,6 +14,7 @@ export const methods = {
   ...imageMethods,
   ...portMethods,
   ...saveMethods,
+  ...contactMethods,
   ...changeMethods,
 };
 export type Methods = typeof methods;

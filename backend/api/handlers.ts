@@ -2,6 +2,7 @@ import { BootyardError } from '../errors.ts';
 import type { Timeline } from '../events/timeline.ts';
 import type { NodeInfo } from '../nodes/info.ts';
 import { settingInfos, settingProblems } from '../nodes/setting-info.ts';
+import type { contactMethods } from './contact.ts';
 import type { ByteStream, CallContext, CheckedParams, Result } from './contract.ts';
 import type { ImageInfo } from './image.ts';
 import type { LabStatus } from './lab.ts';
@@ -65,6 +66,12 @@ export interface PortActions {
   serve(stream: ByteStream): void;
 }
 
+/** Signs of life of nodes. */
+export interface ContactActions {
+  ping(node: string, stream: ByteStream): void;
+  blink(node: string, seconds: number, signal: AbortSignal): Promise<void>;
+}
+
 /** Images made of what nodes have changed. */
 export interface SaveActions {
   checkName(image: string, force: boolean): void;
@@ -83,6 +90,7 @@ export interface HandlerParts {
   images: ImageActions;
   ports: PortActions;
   saver: SaveActions;
+  contact: ContactActions;
   shellCommand: (params: CheckedParams<'node.shellCommand'>) => Promise<string[]> | string[];
   status: () => Promise<LabStatus> | LabStatus;
   /** ends nodes and servers, and leaves the API up until the answer is sent */
@@ -99,6 +107,7 @@ export function makeHandlers(parts: HandlerParts): ServedHandlers {
     ...imageHandlers(parts),
     ...portHandlers(parts),
     ...saveHandlers(parts),
+    ...contactHandlers(parts),
   };
 }
 
@@ -121,7 +130,7 @@ function nodeHandlers({
   nodes,
   images,
   shellCommand,
-}: HandlerParts): Omit<HandlersOf<'node'>, keyof SaveHandlers> {
+}: HandlerParts): Omit<HandlersOf<'node'>, keyof SaveHandlers | keyof ContactHandlers> {
   return {
     'node.list': (params) => nodes.list(params.nodes),
     'node.create': (params) => nodes.create(params),
@@ -187,6 +196,22 @@ function saveHandlers({ saver, nodes, imagesChanged }: HandlerParts): SaveHandle
       const pushed = await saver.push(node, path, force, context);
       imagesChanged();
       return pushed;
+    },
+  };
+}
+
+type ContactHandlers = Pick<ServedHandlers, keyof typeof contactMethods>;
+
+function contactHandlers({ contact }: HandlerParts): ContactHandlers {
+  return {
+    'node.ping': ({ node }, context) => {
+      const stream = context.openStream();
+      contact.ping(node, stream);
+      return { stream: stream.id };
+    },
+    'node.blink': async ({ node, seconds }, { signal }) => {
+      await contact.blink(node, seconds, signal);
+      return {};
     },
   };
 }

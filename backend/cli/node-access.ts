@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { type ConsoleOptions, showConsole } from './node-console.ts';
 import { copy } from './node-cp.ts';
-import { runInNodes, runShell } from './node-run.ts';
+import { openShell, runInNodes } from './node-run.ts';
 import { save, type SaveOptions, showDiff } from './node-save.ts';
 import type { Session } from './session.ts';
 
@@ -11,7 +11,7 @@ export function addNodeAccessCommands(node: Command, session: Session): void {
     .command('shell')
     .description('open a root shell in a node')
     .argument('<node>')
-    .action((name: string) => session.withLab((lab) => runShell(lab, name)));
+    .action((name: string) => openShell(session, name));
   node
     .command('run')
     .description('run a command in nodes, in all of them at the same time')

@@ -50,8 +50,11 @@ async function replayConsole(
   node: string,
   what: { range: string; speed: number },
 ): Promise<void> {
-  const { session, client, signal } = lab;
-  const stream = await client.replayConsole(node, { ...what, signal });
+  await printStream(lab, await lab.client.replayConsole(node, { ...what, signal: lab.signal }));
+}
+
+/** Prints a stream until it ends, which is a failure if it does with a sentence, or until ctrl-C. */
+export async function printStream({ session, signal }: LabSession, stream: ClientStream): Promise<void> {
   const ended = new Promise<string | undefined>((resolve) => stream.onEnd(resolve));
   stream.onData(writeOut);
   const message = await Promise.race([ended, once(signal, 'abort')]);

@@ -6,13 +6,26 @@ import { isatty } from 'node:tty';
 import { BootyardError, messageOf } from '../errors.ts';
 import { linesOf } from '../api/lines.ts';
 import { waitOrProceed } from './node-power.ts';
-import type { LabSession } from './session.ts';
+import type { LabSession, Session } from './session.ts';
 import { UsageError } from './usage.ts';
 
 const AT_ONCE = 16;
 
-/** An interactive root shell; its exit code is the command's. */
-export async function runShell(lab: LabSession, node: string): Promise<void> {
+/** As ssh ends when its connection does. */
+const CONNECTION_LOST = 255;
+
+/** An interactive root shell; its exit code is the command's. After a reboot of the node it offers to connect again. */
+export async function openShell(session: Session, node: string): Promise<void> {
+  // Each time with a connection of its own to the daemon, which may have been another one meanwhile.
+  do await session.withLab((lab) => runShell(lab, node));
+  while (
+    session.exitCode === CONNECTION_LOST &&
+    session.interactive &&
+    (await session.confirm(`The connection to ${node} was lost. Connect again?`))
+  );
+}
+
+async function runShell(lab: LabSession, node: string): Promise<void> {
   const { session } = lab;
   await waitOrProceed(lab, [node]);
   const { argv } = await lab.call('node.shellCommand', { node, tty: isatty(0) });

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { checkSettings, MODEL_NAMES, settingsHelp } from '../api/node.ts';
 import { addNodeAccessCommands } from './node-access.ts';
+import { addNodeContactCommands } from './node-contact.ts';
 import { addNodeDiskCommands } from './node-disk.ts';
 import { addNodeExposeCommands } from './node-expose.ts';
 import { config, create, remove, rename, settingsOf } from './node-edit.ts';
@@ -28,6 +29,7 @@ export function addNodeCommands(program: Command, session: Session): void {
   addEditingVerbs(node, session);
   addPowerVerbs(node, session);
   addNodeAccessCommands(node, session);
+  addNodeContactCommands(node, session);
   addNodeDiskCommands(node, session);
   addNodeExposeCommands(program, node, session);
   addNodeSnapshotCommands(node, session);

@@ -48,6 +48,7 @@ const groups: readonly Group[] = [
     programs: { slirp4netns: 'uplink' },
     loss: 'nodes cannot have netsetup=NAT',
   },
+  { name: 'ping', level: 'warn', programs: { ping: 'ping' }, loss: 'there is no `node ping`' },
   {
     name: 'image programs',
     level: 'warn',

@@ -21,6 +21,7 @@ export type Need =
   | 'filter'
   | 'radvd'
   | 'uplink'
+  | 'ping'
   | 'mmdebstrap'
   | 'dpkg';
 
@@ -42,6 +43,7 @@ const debian: Distribution = {
     filter: 'nftables',
     radvd: 'radvd',
     uplink: 'slirp4netns',
+    ping: 'iputils-ping',
     mmdebstrap: 'mmdebstrap',
     dpkg: 'dpkg',
   },
@@ -59,6 +61,7 @@ const fedora: Distribution = {
     uboot: 'uboot-images-armv8',
     ssh: 'openssh-clients',
     network: 'iproute',
+    ping: 'iputils',
   },
 };
 const arch: Distribution = {
@@ -71,6 +74,7 @@ const arch: Distribution = {
     qemuArm: 'qemu-system-aarch64',
     uefi: 'edk2-ovmf',
     ssh: 'openssh',
+    ping: 'iputils',
   },
 };
 

@@ -59,6 +59,8 @@ export const basicHandlers: ServedHandlers = {
   'node.diff': unused,
   'node.save': unused,
   'node.pushToImage': unused,
+  'node.ping': unused,
+  'node.blink': unused,
   'port.list': () => [],
   'port.hold': unused,
   'port.serve': unused,

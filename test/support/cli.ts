@@ -82,7 +82,7 @@ export class Screen {
   readonly #waiting = new Set<() => void>();
   #text = '';
 
-  constructor([file = '', ...args]: string[], env: Record<string, string>) {
+  constructor([file = '', ...args]: string[], env: NodeJS.ProcessEnv) {
     this.#pty = spawnPty(file, args, { env, cols: 200, rows: 50 });
     this.#pty.onData((data) => {
       this.#text += data;

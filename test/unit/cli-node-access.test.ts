@@ -135,6 +135,69 @@ test('a replay is left with ctrl-C', async () => {
   expect(await screen.exit).toBe(130);
 });
 
+test('node shell offers to connect again when its connection is lost', async () => {
+  let round = 0;
+  handlersOf(() => ++round);
+  const screen = terminal(['node', 'shell', 'vnode1']);
+  await screen.shows('round 1');
+  screen.type('255\r');
+  await screen.shows('The connection to vnode1 was lost. Connect again? (y/n)');
+  screen.type('y\r');
+  await screen.shows('round 2');
+  screen.type('3\r');
+  expect(await screen.exit).toBe(3);
+  const left = terminal(['node', 'shell', 'vnode1']);
+  await left.shows('round 3');
+  left.type('255\r');
+  await left.shows('(y/n)');
+  left.type('n\r');
+  expect(await left.exit).toBe(255);
+  expect(round).toBe(3);
+});
+
+test('node shell without a terminal asks nothing', async () => {
+  handlersOf(() => 1);
+  const outcome = await bootyard(['node', 'shell', 'vnode1'], '255\n');
+  expect(outcome).toEqual({ code: 255, stdout: 'round 1\n', stderr: '' });
+});
+
+/** A shell that ends as it is told. */
+function handlersOf(round: () => number): void {
+  cli.handlers['node.list'] = booted;
+  cli.handlers['node.shellCommand'] = () => ({
+    argv: ['sh', '-c', `echo round ${round()}; read -r code; exit $code`],
+  });
+}
+
+test('node ping prints what comes as it comes, and fails with the sentence at the end', async () => {
+  cli.handlers['node.ping'] = ({ node }, context) => {
+    const stream = context.openStream();
+    stream.write(Buffer.from('PING\n'));
+    stream.end(node === 'a' ? undefined : 'Node b does not answer.');
+    return { stream: stream.id };
+  };
+  expect(await bootyard(['node', 'ping', 'a'])).toEqual({ code: 0, stdout: 'PING\n', stderr: '' });
+  expect(await bootyard(['node', 'ping', 'b'])).toEqual({
+    code: 1,
+    stdout: 'PING\n',
+    stderr: 'Node b does not answer.\n',
+  });
+});
+
+test('node blink takes seconds, 60 by default', async () => {
+  const asked: unknown[] = [];
+  cli.handlers['node.blink'] = (params) => {
+    asked.push(params);
+    return {};
+  };
+  await bootyard(['node', 'blink', 'a']);
+  await bootyard(['node', 'blink', 'a', '2']);
+  expect(asked).toEqual([
+    { node: 'a', seconds: 60 },
+    { node: 'a', seconds: 2 },
+  ]);
+});
+
 test('copied lines are whole, whatever the pieces, and never endless', async () => {
   let text = '';
   const out = new Writable({

@@ -34,6 +34,7 @@ describe('without a lab', () => {
     [['node', 'console', 'vnode1', '--replay', 'begin:'], "'begin:' is no range"],
     [['node', 'console', 'vnode1', '--replay', '--speed', '0'], '--speed takes a factor from 0.01'],
     [['node', 'console', 'vnode1', '--speed', '2'], '--speed is for --replay'],
+    [['node', 'blink', 'vnode1', '0'], 'A node blinks for 1 to 86400 seconds'],
     [['completion', 'fish'], 'bash and zsh'],
   ])('%j is a usage error', async (args, sentence) => {
     const { code, stdout, stderr } = await bootyard(args);
