@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { generator } from '../support/generator.ts';
-import { bootMode, copiedBytes, debugfs, PARTITION, waitFor } from '../support/hybrid-node.ts';
+import { bootMode, copiedBytes, debugfsAfterCut, PARTITION, waitFor } from '../support/hybrid-node.ts';
 import { TestLab, until } from '../support/lab.ts';
 import { importVariant } from '../support/variant.ts';
 
@@ -62,16 +62,17 @@ describe('a power cut', () => {
       await delay(random(2500));
       // Stops QEMU as it is: what it had not written is lost.
       await lab.bootyard('node', 'stop', 'cut1');
-      const [id = ''] = /[0-9a-f]{64}/.exec(debugfs(lab, mac, 'ls -p walt_hybrid')) ?? [];
-      const state = debugfs(lab, mac, `ls -p walt_hybrid/${id}`);
+      const [copy = ''] = /[0-9a-f]{64}/.exec(debugfsAfterCut(lab, mac, 'ls -p walt_hybrid')) ?? [];
+      const state = debugfsAfterCut(lab, mac, `ls -p walt_hybrid/${copy}`);
       // A copy that has its final name is complete: it must not be fetched again.
       const isComplete = /\/image\//.test(state);
       await boot('cut1');
       expect([cut, await bootMode(lab, 'cut1')]).toEqual([cut, 'hybrid-volatile']);
       expect([cut, isComplete, (await copiedBytes(lab, 'cut1')) > 0]).toEqual([cut, isComplete, !isComplete]);
+      const id = (await lab.inNode('cut1', '. /bin/walt-env; echo $walt_image_id')).trim();
       const compare = `cd /run/walt/rootfs/mnt/nfsroot && find usr lib sbin boot -type f | sort | xargs cat | sha256sum; cd ${PARTITION}/walt_hybrid/${id}/image && find usr lib sbin boot -type f | sort | xargs cat | sha256sum`;
-      const [served, copy] = (await lab.inNode('cut1', compare)).split('\n');
-      expect([cut, copy]).toEqual([cut, served]);
+      const [served, copied] = (await lab.inNode('cut1', compare)).split('\n');
+      expect([cut, copied]).toEqual([cut, served]);
       if (cut === CUTS - 1) break;
       await lab.inNode('cut1', `rm -rf ${PARTITION}/walt_hybrid/${id}; sync; sleep 1`);
       await lab.bootyard('node', 'stop', 'cut1');

@@ -3,6 +3,7 @@ import { TestLab } from '../support/lab.ts';
 
 const lab = new TestLab();
 beforeAll(() => lab.importDefault('pc-x86-64-tiny'), 300_000);
+const isLong = process.env.BOOTYARD_TEST_ALL !== undefined;
 afterAll(() => lab.remove());
 
 test('UEFI fetches iPXE by PXE, which boots the same image by the same scripts', async () => {
@@ -22,3 +23,33 @@ test('UEFI fetches iPXE by PXE, which boots the same image by the same scripts',
     'QEMU\nStandard PC (i440FX + PIIX, 1996)\n',
   );
 });
+
+/** What the guest writes to have its firmware boot by HTTP next: `BootNext` (UEFI specification 2.10, 3.3) with attributes. */
+const bootByHttpNext = `set -e
+modprobe efivarfs
+mount -t efivarfs none /sys/firmware/efi/efivars
+cd /sys/firmware/efi/efivars
+id=8be4df61-93ca-11d2-aa0d-00e098032b8c
+for option in Boot0*-$id; do
+  tr -d '\\0' <"$option" | grep -q 'UEFI HTTPv4' || continue
+  number=\${option#Boot}; number=\${number%%-*}
+  busybox printf "\\007\\000\\000\\000\\x\${number#??}\\x\${number%??}" >BootNext-$id
+  echo "$number"
+done`;
+
+test.runIf(isLong)(
+  'UEFI whose user has it boot by HTTP fetches iPXE so',
+  async () => {
+    await lab.importDefault('pc-x86-64-default');
+    await lab.bootyard('node', 'create', 'n2', '--image', 'pc-x86-64-default', 'firmware=uefi', 'ram=1G');
+    await lab.bootyard('node', 'wait', '--timeout', '600', 'n2');
+    expect(await lab.inNode('n2', bootByHttpNext)).toMatch(/^[0-9A-F]{4}\n$/);
+    await lab.bootyard('node', 'reboot', '--hard', 'n2');
+    await lab.bootyard('node', 'wait', '--timeout', '600', 'n2');
+    const text = JSON.stringify((await lab.timeline('n2')).stages);
+    expect(text).toContain('UEFI HTTPv4');
+    expect(text).toContain('walt-x86-64-snponly.efi');
+    expect(text).toContain('bootyard-stage1.ipxe');
+  },
+  1_500_000,
+);

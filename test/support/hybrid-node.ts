@@ -1,9 +1,16 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestLab } from './lab.ts';
 
 /** Where a node in hybrid boot sees the partition that it uses. */
 export const PARTITION = '/run/walt/rootfs/mnt/hm_part';
+
+const quiet = {
+  env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
+  stdio: 'pipe',
+} as const;
 
 export async function waitFor(lab: TestLab, node: string): Promise<void> {
   await lab.bootyard('node', 'wait', '--timeout', '200', node);
@@ -11,14 +18,34 @@ export async function waitFor(lab: TestLab, node: string): Promise<void> {
 
 /** Runs commands of debugfs on the first partition of a node's first disk, which no machine uses; what they print. */
 export function debugfs(lab: TestLab, mac: string, ...commands: string[]): string {
-  const disk = join(lab.paths.nodes, mac.replaceAll(':', '-'), 'disks/disk_0.dd');
+  return runDebugfs(`${diskOf(lab, mac)}?offset=1048576`, commands);
+}
+
+function diskOf(lab: TestLab, mac: string): string {
+  return join(lab.paths.nodes, mac.replaceAll(':', '-'), 'disks/disk_0.dd');
+}
+
+function runDebugfs(device: string, commands: readonly string[]): string {
   const input = commands.map((command) => `${command}\n`).join('');
-  const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
-  return execFileSync('debugfs', ['-w', '-f', '-', `${disk}?offset=1048576`], {
-    ...{ input, env },
-    stdio: 'pipe',
-    encoding: 'utf8',
-  });
+  return execFileSync('debugfs', ['-w', '-f', '-', device], { ...quiet, input, encoding: 'utf8' });
+}
+
+/** As `debugfs` on what the next mount will find: a copy whose journal has been replayed. */
+export function debugfsAfterCut(lab: TestLab, mac: string, ...commands: string[]): string {
+  const folder = mkdtempSync(join(tmpdir(), 'by-cut-'));
+  const partition = join(folder, 'partition');
+  try {
+    execFileSync(
+      'dd',
+      [`if=${diskOf(lab, mac)}`, `of=${partition}`, 'bs=1M', 'skip=1', 'conv=sparse'],
+      quiet,
+    );
+    const { status } = spawnSync('e2fsck', ['-E', 'journal_only', '-p', partition], quiet);
+    if (status !== 0 && status !== 1) throw new Error(`e2fsck ended with ${status}`);
+    return runDebugfs(partition, commands);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** Bytes of copies to its disk, as the timeline of a node's last boot has them. */

@@ -25,7 +25,8 @@ export class TestInternet {
   readonly #id = process.pid;
   readonly #servers: ChildProcess[] = [];
   readonly host = `by-host-${this.#id}`;
-  readonly #internet = `by-inet-${this.#id}`;
+  /** the namespace behind it, for further servers */
+  readonly internet = `by-inet-${this.#id}`;
 
   /** words before a command that make it run on the host */
   get prefix(): string[] {
@@ -34,7 +35,7 @@ export class TestInternet {
 
   async start(): Promise<void> {
     const { host, neighbour, web, resolver, name } = ADDRESSES;
-    const [near, far] = [this.host, this.#internet];
+    const [near, far] = [this.host, this.internet];
     // `ip netns exec` puts this file in the place of the host's.
     mkdirSync(`/etc/netns/${near}`, { recursive: true });
     writeFileSync(`/etc/netns/${near}/resolv.conf`, `nameserver ${resolver}\n`);
@@ -61,7 +62,7 @@ export class TestInternet {
 
   stop(): void {
     for (const server of this.#servers) server.kill();
-    for (const space of [this.host, this.#internet]) ip(`netns delete ${space}`);
+    for (const space of [this.host, this.internet]) ip(`netns delete ${space}`);
     rmSync(`/etc/netns/${this.host}`, { recursive: true, force: true });
   }
 
