@@ -1,6 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
-// unit: pure code. protocol: real sockets and third-party clients, in namespaces (scripts/in-namespace). boot: QEMU.
+/** Tests of boots that measure time, count the machine's processes, or change what other tests use. */
+const alone = ['lab', 'lab-doctor', 'many', 'networks', 'survival'].map(
+  (name) => `test/boot/${name}.test.ts`,
+);
+const booting = {
+  testTimeout: 300_000,
+  hookTimeout: 300_000,
+  globalSetup: 'test/support/build-images.ts',
+};
+
+// unit: pure code. protocol: real sockets and third-party clients, in namespaces (scripts/in-namespace). boot: QEMU, two
+// files at once, for each often waits for its guest; boot-alone: one at a time.
 export default defineConfig({
   test: {
     projects: [
@@ -25,10 +36,13 @@ export default defineConfig({
         test: {
           name: 'boot',
           include: ['test/boot/**/*.test.ts'],
-          fileParallelism: false,
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
+          exclude: alone,
+          maxWorkers: 2,
+          ...booting,
         },
+      },
+      {
+        test: { name: 'boot-alone', include: alone, fileParallelism: false, ...booting },
       },
     ],
   },

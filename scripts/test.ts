@@ -55,6 +55,7 @@ const suites: Suite[] = [
   vitest('unit'),
   vitest('protocol', join(root, 'scripts/in-namespace')),
   vitest('boot'),
+  vitest('boot-alone'),
   { name: 'workbench', command: ['node', 'test/workbench/run.ts'], counts: join(results, 'workbench.json') },
 ];
 

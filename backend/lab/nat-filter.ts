@@ -35,6 +35,8 @@ table ${TABLE} {
   ${set('closed', 'flags interval; auto-merge;', [...NEVER, `${NETWORK.address}/${NETWORK.prefix}`, ...host])}
   chain forward {
     type filter hook forward priority 0; policy drop;
+    ${among(NETWORK.name)}
+    ${among('xn*')}
     iifname "${UPLINK.name}" oifname "${NETWORK.name}" ct state established,related accept
     ${out} ip daddr @open accept
     ${out} ip daddr != @closed accept
@@ -46,6 +48,11 @@ table ${TABLE} {
   }
 }
 `;
+}
+
+/** Kernels with br_netfilter show this table what nodes send each other, too. */
+function among(bridge: string): string {
+  return `iifname "${bridge}" oifname "${bridge}" accept`;
 }
 
 function set(name: string, flags: string, elements: readonly string[]): string {

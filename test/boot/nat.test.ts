@@ -39,6 +39,11 @@ describe('netsetup', () => {
     expect(await lab.inNode('out', 'nslookup in.walt 192.168.152.1')).toContain((await lab.node('in')).ip);
   });
 
+  test('NAT: nodes still reach each other', async () => {
+    expect(await lab.inNode('out', 'ping -c1 -W5 in.walt >/dev/null && echo yes')).toBe('yes\n');
+    expect(await lab.inNode('in', 'ping -c1 -W5 out.walt >/dev/null && echo yes')).toBe('yes\n');
+  });
+
   test('LAN: a node reaches nothing outside, whatever routes it makes itself', async () => {
     expect(await lab.inNode('in', defaultRoute)).toBe('');
     await lab.inNode('in', 'route add default gw 192.168.152.1');
