@@ -1,19 +1,13 @@
 import { execFileSync, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { writeCpio, type CpioEntry } from '../../backend/boot/initrd-cpio.ts';
-import { makeInitrd } from '../../backend/boot/initrd.ts';
-import { buildTiny } from '../../backend/images/default/tiny.ts';
+import { defaultImageTar } from '../support/default-image.ts';
 
-const quiet = (): void => undefined;
-
-/** The tiny image's files, unpacked below `folder`. Built once and kept between runs of the tests. */
+/** The tiny image's files, unpacked below `folder`. */
 export async function unpackTiny(folder: string): Promise<void> {
-  const workFolder = join(tmpdir(), `bootyard-test-images-${userInfo().uid}`);
-  const { signal } = new AbortController();
-  const { tar } = await buildTiny({ workFolder, signal, progress: quiet, log: quiet, makeInitrd });
+  const { tar } = await defaultImageTar('pc-x86-64-tiny');
   mkdirSync(folder, { recursive: true });
   execFileSync('tar', ['-C', folder, '-xf', tar]);
 }
