@@ -17,6 +17,9 @@ const MOST_PER_BATCH = 128;
 /** How long the times of reads and of writes that nobody commits may stay in memory. */
 const LOOSE_TIMES_MS = 2000;
 
+/** Arguments of so many bytes give their memory back. */
+const LARGE = 256 * 1024;
+
 type Post = (message: FromWorker, transfer?: ArrayBuffer[]) => void;
 type Call = Order & { kind: 'call' };
 
@@ -156,8 +159,13 @@ export class ShareWorker {
 
   #postReplies(done: readonly Worked[]): void {
     if (done.length === 0) return;
-    const answers: Answer[] = done.map(({ number, reply }) => ({ number, reply }));
-    const buffers = done.map(({ reply }) => reply.results.buffer).filter((one) => one instanceof ArrayBuffer);
+    const answers: Answer[] = done.map(({ number, request, reply }) => {
+      const { buffer } = request.args;
+      return { number, reply: buffer.byteLength < LARGE ? reply : { ...reply, spare: buffer } };
+    });
+    const buffers = answers
+      .flatMap(({ reply }) => [reply?.results.buffer, reply?.spare])
+      .filter((one) => one instanceof ArrayBuffer);
     this.#post(answers, buffers);
   }
 

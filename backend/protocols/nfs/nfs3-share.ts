@@ -67,6 +67,9 @@ class ShareAnswer implements DeferredReply {
   get size(): number {
     return Math.min((this.#reply?.results.length ?? 0) + 4, LARGEST_REPLY);
   }
+  get spare(): ArrayBuffer | undefined {
+    return this.#reply?.spare;
+  }
   get accept(): AcceptStatus {
     return this.#reply?.accept ?? Accept.systemError;
   }

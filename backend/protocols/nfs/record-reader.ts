@@ -20,6 +20,7 @@ export class RecordReader {
   bad = false;
 
   readonly #isWanted: (beginning: Uint8Array) => boolean;
+  readonly #take: (length: number) => Uint8Array;
   #chunk: Uint8Array = new Uint8Array(0);
   #offset = 0;
   #header = 0;
@@ -32,8 +33,13 @@ export class RecordReader {
   #kept = 0;
   #total = 0;
 
-  constructor(isWanted: (beginning: Uint8Array) => boolean = () => false) {
+  /** @param take gives memory for at least so many bytes of a record that is wanted */
+  constructor(
+    isWanted: (beginning: Uint8Array) => boolean = () => false,
+    take = (length: number) => new Uint8Array(length),
+  ) {
     this.#isWanted = isWanted;
+    this.#take = take;
   }
 
   /** The chunk before must be used up: `next` returned false. */
@@ -110,7 +116,7 @@ export class RecordReader {
   /** Memory that is not touched yet costs nothing: what never arrives is never there. */
   #grow(kept: Uint8Array): Uint8Array {
     const length = Math.min(Math.max(this.#total, kept.length * 2), LONGEST);
-    this.#gathered = Buffer.allocUnsafeSlow(length);
+    this.#gathered = this.#take(length);
     this.#gathered.set(kept);
     return this.#gathered;
   }

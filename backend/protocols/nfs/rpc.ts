@@ -40,6 +40,8 @@ export interface DeferredReply {
   readonly held?: number;
   /** bytes that the results may take; known when `ready` */
   readonly size: number;
+  /** memory of the arguments that is needed no more; known when `ready` */
+  readonly spare?: ArrayBuffer;
   /** what is answered instead of success; known when `ready` */
   readonly accept?: AcceptStatus;
   /** Writes the results. A rejection is answered with SYSTEM_ERR. */

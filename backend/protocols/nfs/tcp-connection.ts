@@ -21,7 +21,7 @@ export class TcpConnection {
   readonly #programs: readonly RpcProgram[];
   readonly #pool: BufferPool;
   readonly #activity: Activity;
-  readonly #records = new RecordReader(isWrite);
+  readonly #records: RecordReader;
   readonly #queue: SendQueue;
   readonly #batch: ReplyBatch;
   /** The reply that is being sent piece by piece; no other is begun before its end. */
@@ -42,6 +42,7 @@ export class TcpConnection {
     this.#programs = programs;
     this.#pool = pool;
     this.#activity = activity;
+    this.#records = new RecordReader(isWrite, (length) => pool.takeRecord(length));
     this.#queue = new SendQueue(socket, pool, () => this.#resume());
     this.#batch = new ReplyBatch(pool, this.#queue.send);
     socket.setNoDelay(true);
@@ -137,6 +138,7 @@ export class TcpConnection {
       reply.beginRecord();
       writeAccepted(reply, xid, Accept.systemError);
     }
+    if (deferred.spare) this.#pool.giveRecord(deferred.spare);
     reply.endRecord();
     this.#deferredBytes -= bytes;
     reply.flush();

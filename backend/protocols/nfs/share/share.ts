@@ -19,6 +19,8 @@ export interface ShareReply {
   accept: AcceptStatus;
   /** XDR; none unless accepted */
   results: Uint8Array;
+  /** the memory of the arguments, when it is large */
+  spare?: ArrayBuffer;
 }
 
 /** A directory that its client may change. All answers come later, because they wait for a disk. */
