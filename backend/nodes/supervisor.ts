@@ -161,6 +161,8 @@ export class NodeSupervisor {
       await this.#end('off', null);
       await this.#networks.detach();
       void this.#turns.close();
+      // Its connections have ended meanwhile, which begins to be timed.
+      this.#clearTimers();
       this.#console.close(`${this.record.name} was removed.`);
       rmSync(this.#folder, { recursive: true, force: true });
       forget(this.#place);
