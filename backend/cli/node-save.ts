@@ -1,8 +1,9 @@
 import type { Result } from '../api/contract.ts';
+import { diffListing, diffSummary } from '../api/diff-listing.ts';
 import { type Consent, withConsent } from './consent.ts';
 import { waitOrProceed } from './node-power.ts';
 import type { LabSession } from './session.ts';
-import { formatSize, printable } from './table.ts';
+import { formatSize } from './table.ts';
 import { UsageError } from './usage.ts';
 
 export interface SaveOptions {
@@ -58,20 +59,8 @@ export async function showDiff(lab: LabSession, node: string, json: boolean): Pr
   lab.session.print(preview(node, diff));
 }
 
-function preview(node: string, { changes, count, image }: Result<'node.diff'>): string {
-  const lines = changes.map(({ kind, path, type, sizeBytes }) => {
-    const size = type === 'file' && kind !== 'D' ? formatSize(sizeBytes) : type === 'file' ? '' : type;
-    return `${kind}  ${size.padStart(9)}  ${printable(path)}${type === 'directory' ? '/' : ''}`;
-  });
-  const bytes = changes.reduce((sum, { kind, sizeBytes }) => sum + (kind === 'D' ? 0 : sizeBytes), 0);
-  const number = (kind: string) => changes.filter((change) => change.kind === kind).length;
-  const parts = [`${number('A')} added`, `${number('M')} modified`, `${number('D')} deleted`];
-  const more = count > changes.length ? [`... and ${count - changes.length} more`] : [];
-  return [
-    ...lines,
-    ...more,
-    `${node} differs from '${image}': ${parts.join(', ')}; ${formatSize(bytes)}.`,
-  ].join('\n');
+function preview(node: string, diff: Result<'node.diff'>): string {
+  return [...diffListing(diff, formatSize), diffSummary(node, diff, formatSize)].join('\n');
 }
 
 /** `node cp <node>:<path> booted-image` */

@@ -1,3 +1,7 @@
+import { printable } from '../api/printable.ts';
+
+export { printable };
+
 /**
  * Columns as WalT prints them: names, a line of dashes under each, two spaces between. Control characters, which a
  * label or a reason may carry, are not sent to the terminal.
@@ -14,11 +18,6 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
       .join('  ')
       .trimEnd();
   return [header, dashes, ...clean].map(line).join('\n');
-}
-
-/** Text of others without what a terminal would obey. */
-export function printable(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ');
 }
 
 export function formatSize(bytes: number): string {

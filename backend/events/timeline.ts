@@ -264,9 +264,10 @@ export function printable(text: string): string {
 /** How far a copy is, for the row of its node; null when it is over. */
 export function copySentence(event: CopyEvent): string | null {
   if (event.phase === 'end') return null;
-  const done = `${event.files} of ${event.totalFiles} files, ${size(event.bytes)} of ${size(event.totalBytes)}`;
   const left = event.secondsLeft === undefined ? '' : `, ${event.secondsLeft} s left`;
-  return `Copying image to local disk: ${done}, ${size(event.bytesPerSecond)}/s${left}.`;
+  const done = `${size(event.bytes)} of ${size(event.totalBytes)}${left}`;
+  // A row is narrow: what matters most comes first.
+  return `Copying image: ${done}, ${event.files} of ${event.totalFiles} files, ${size(event.bytesPerSecond)}/s.`;
 }
 function copyResult(event: CopyEvent): string {
   const done = `${event.files} files, ${size(event.bytes)} sent to the disk`;
