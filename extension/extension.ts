@@ -10,7 +10,7 @@ import { registerContextKeys } from './lab/context-keys.ts';
 import { registerLabCommands } from './lab/lab-commands.ts';
 import { registerStatusBar } from './lab/status-bar.ts';
 import { registerCopyCommands } from './nodes/copy-commands.ts';
-import { registerDiskCommands } from './nodes/disk-commands.ts';
+import { registerDiskCommands } from './nodes/disks/disk-commands.ts';
 import { registerEditCommands } from './nodes/edit-commands.ts';
 import { registerLifecycleCommands } from './nodes/lifecycle-commands.ts';
 import { registerLookCommands } from './nodes/look-commands.ts';
@@ -18,7 +18,9 @@ import { NodeTerminals } from './nodes/node-terminals.ts';
 import { registerNodesView, type NodesView } from './nodes/nodes-view.ts';
 import { registerPortCommands } from './nodes/ports/port-commands.ts';
 import { registerRunCommands } from './nodes/run-commands.ts';
+import { registerSaveCommands } from './nodes/save-commands.ts';
 import { SettingsPanels } from './nodes/settings/settings-panels.ts';
+import { registerSnapshotCommands } from './nodes/snapshots/snapshot-commands.ts';
 import { ErrorReporter } from './ui/errors.ts';
 import { withProgress } from './ui/progress.ts';
 import { TextDocuments } from './ui/text-documents.ts';
@@ -61,6 +63,8 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     registerCopyCommands(parts),
     registerDiskCommands(parts),
     registerPortCommands(parts),
+    registerSnapshotCommands(parts),
+    registerSaveCommands(parts),
     registerImageCommands(parts),
     new NodeTerminals(parts),
     new SettingsPanels(parts, context.extensionUri),

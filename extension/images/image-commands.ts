@@ -9,8 +9,8 @@ import type { Parts } from '../features.ts';
 import { nameList } from '../nodes/node-names.ts';
 import { registerCommands } from '../ui/commands.ts';
 import { inView, withProgress } from '../ui/progress.ts';
-import { imageNameFor, imageNameProblem } from './image-row.ts';
-import { targetImages } from './image-targets.ts';
+import { imageNameFor } from './image-row.ts';
+import { askImageName, targetImages } from './image-targets.ts';
 
 /** What other extensions and key bindings may give, so that nothing is asked. */
 const ImportOptions = z.object({ path: z.string(), name: z.string().optional() });
@@ -40,30 +40,14 @@ export function registerImageCommands(parts: Parts): vscode.Disposable {
     const uri = options instanceof vscode.Uri ? options : undefined;
     const given = uri ? undefined : ImportOptions.safeParse(options).data;
     const path = given?.path ?? pathOf(uri ?? (await pickSource()));
-    const name = given?.name ?? (await askName(path));
+    const title = `Import ${basename(path)}`;
+    const name = given?.name ?? (await askImageName(model, title, imageNameFor(path)));
     const force = given?.name === undefined && model.image(name) !== undefined;
     const image = await withProgress(`Importing ${basename(path)} as ${name}`, (task) =>
       connection.call('image.import', { path, name, force }, task),
     );
     for (const warning of image.warnings) void vscode.window.showWarningMessage(`${name}: ${warning}`);
     return image;
-  }
-
-  async function askName(path: string): Promise<string> {
-    const name = await vscode.window.showInputBox({
-      title: `Import ${basename(path)}`,
-      prompt: 'Name of the image',
-      value: imageNameFor(path),
-      validateInput: (text) => imageNameProblem(text.trim()) ?? replaceWarning(text.trim()),
-    });
-    if (name === undefined) throw new vscode.CancellationError();
-    return name.trim();
-  }
-
-  function replaceWarning(name: string): vscode.InputBoxValidationMessage | undefined {
-    if (!model.image(name)) return undefined;
-    const message = `The image "${name}" is there already and will be replaced.`;
-    return { message, severity: vscode.InputBoxValidationSeverity.Warning };
   }
 
   async function build(options: unknown): Promise<ImageInfo[]> {

@@ -3,7 +3,7 @@ import type { ImageInfo } from '../../backend/api/image.ts';
 import { BootyardError } from '../../backend/errors.ts';
 import type { LabModel } from '../daemon/lab-model.ts';
 import type { Parts } from '../features.ts';
-import { imageRow } from './image-row.ts';
+import { imageNameProblem, imageRow } from './image-row.ts';
 import { ImageElement } from './images-tree.ts';
 
 /** The images that a command works on: the row or rows, names, or what the user picks. */
@@ -49,6 +49,24 @@ export async function pickImage({ connection }: Parts, title: string): Promise<s
   const picked = await vscode.window.showQuickPick(offered, { title, matchOnDescription: true });
   if (!picked) throw new vscode.CancellationError();
   return picked.image.name;
+}
+
+/** Asks for the name of an image that is made; says when it would replace another one. */
+export async function askImageName(model: LabModel, title: string, value: string): Promise<string> {
+  const name = await vscode.window.showInputBox({
+    title,
+    prompt: 'Name of the image',
+    value,
+    validateInput: (text) => imageNameProblem(text.trim()) ?? replaceWarning(model, text.trim()),
+  });
+  if (name === undefined) throw new vscode.CancellationError();
+  return name.trim();
+}
+
+function replaceWarning(model: LabModel, name: string): vscode.InputBoxValidationMessage | undefined {
+  if (!model.image(name)) return undefined;
+  const message = `The image "${name}" is there already and will be replaced.`;
+  return { message, severity: vscode.InputBoxValidationSeverity.Warning };
 }
 
 function choices(images: ImageInfo[]): (vscode.QuickPickItem & { image: ImageInfo })[] {

@@ -9,7 +9,9 @@ import { BootyardError } from '../../backend/errors.ts';
 import type { Parts } from '../features.ts';
 import { bytes } from '../images/image-row.ts';
 import { registerCommands } from '../ui/commands.ts';
+import { confirm } from '../ui/consent.ts';
 import { withProgress, type Task } from '../ui/progress.ts';
+import { said } from '../ui/said.ts';
 import { nameList } from './node-names.ts';
 import { targetNode, targetNodes, validFor } from './node-targets.ts';
 
@@ -17,7 +19,6 @@ import { targetNode, targetNodes, validFor } from './node-targets.ts';
 const ToOptions = z.object({ files: z.array(z.custom<vscode.Uri>(isUri)), folder: z.string().optional() });
 const FromOptions = z.object({ path: z.string(), folder: z.string() });
 const IN_NODE = 'node.copy.path';
-const SAID_MS = 5000;
 
 /** Copies between this machine and nodes, as `bootyard node cp`. */
 export function registerCopyCommands(parts: Parts): vscode.Disposable {
@@ -135,9 +136,7 @@ async function pickFolder(path: string): Promise<string> {
   const folder = pathOf(uri);
   if (existsSync(join(folder, name))) {
     const detail = 'Files with the same names are replaced.';
-    const question = `"${name}" is in ${folder} already. Copy over it?`;
-    const answer = await vscode.window.showWarningMessage(question, { modal: true, detail }, 'Replace');
-    if (answer !== 'Replace') throw new vscode.CancellationError();
+    await confirm(`"${name}" is in ${folder} already. Copy over it?`, detail, 'Replace');
   }
   return folder;
 }
@@ -147,8 +146,4 @@ function pathOf(uri: vscode.Uri): string {
   if (uri.scheme === 'file') return uri.fsPath;
   const sentence = `${basename(uri.path)} is not on the lab's machine: copy it there first.`;
   throw new BootyardError('node.cp', sentence);
-}
-
-function said(text: string): void {
-  vscode.window.setStatusBarMessage(text, SAID_MS);
 }

@@ -5,8 +5,9 @@ import type { Parts } from '../features.ts';
 import { pickImage } from '../images/image-targets.ts';
 import { registerCommands } from '../ui/commands.ts';
 import { inView } from '../ui/progress.ts';
+import { askNewNodeName, askNodeName } from './ask-node-name.ts';
 import { watchBoot } from './boot-watch.ts';
-import { freeNodeName, nameList, nodeNameProblem } from './node-names.ts';
+import { nameList } from './node-names.ts';
 import { isOn } from './node-row.ts';
 import { targetNode, targetNodes, validFor } from './node-targets.ts';
 
@@ -24,33 +25,18 @@ export function registerEditCommands(parts: Parts): vscode.Disposable {
     await requireLab();
     const given = CreateOptions.safeParse(options).data ?? {};
     const image = given.image ?? (await pickImage(parts, 'Which image does the new node boot?'));
-    const name = given.name ?? (await askName('New node', freeNodeName(takenNames())));
-    const [node] = await watchBoot(parts, `${name} on ${image}`, async ({ signal }) => [
+    const name = given.name ?? (await askNewNodeName(model));
+    const [node] = await watchBoot(parts, `Booting ${name} on ${image}`, async ({ signal }) => [
       await connection.call('node.create', { name, image }, { signal }),
     ]);
     return node;
   }
 
-  function takenNames(): string[] {
-    return model.nodes.map((node) => node.name);
-  }
-
-  async function askName(title: string, value: string): Promise<string> {
-    const taken = takenNames().filter((name) => name !== value);
-    const name = await vscode.window.showInputBox({
-      title,
-      value,
-      prompt: 'Name of the node',
-      validateInput: (text) => nodeNameProblem(text.trim(), taken),
-    });
-    if (name === undefined) throw new vscode.CancellationError();
-    return name.trim();
-  }
-
   async function rename(args: unknown[]): Promise<NodeInfo> {
     await requireLab();
     const node = await targetNode(model, args, { title: 'Rename which node?', ...validFor.any });
-    const name = typeof args[2] === 'string' ? args[2] : await askName(`Rename ${node.name}`, node.name);
+    const name =
+      typeof args[2] === 'string' ? args[2] : await askNodeName(model, `Rename ${node.name}`, node.name);
     return name === node.name ? node : connection.call('node.rename', { node: node.name, name });
   }
 

@@ -18,7 +18,8 @@ export function registerLifecycleCommands(parts: Parts): vscode.Disposable {
 
   /** Boots nodes, on another image if one is named; answers them once they are booted. */
   async function boot(nodes: NodeInfo[], image?: string): Promise<NodeInfo[]> {
-    return watchBoot(parts, image ? `${nameList(nodes)} on ${image}` : nameList(nodes), ({ signal }) =>
+    const on = image ? ` on ${image}` : '';
+    return watchBoot(parts, `Booting ${nameList(nodes)}${on}`, ({ signal }) =>
       connection.call('node.boot', { nodes: namesOf(nodes), image }, { signal }),
     );
   }
@@ -27,7 +28,7 @@ export function registerLifecycleCommands(parts: Parts): vscode.Disposable {
     await requireLab();
     const title = hard ? 'Power-cycle which nodes?' : 'Reboot which nodes?';
     const nodes = await targetNodes(model, args, { title, ...validFor.on });
-    return watchBoot(parts, nameList(nodes), ({ signal }) =>
+    return watchBoot(parts, `Rebooting ${nameList(nodes)}`, ({ signal }) =>
       connection.call('node.reboot', { nodes: namesOf(nodes), hard }, { signal }),
     );
   }

@@ -31,17 +31,17 @@ export function nodeRow(node: NodeInfo): NodeRow {
 }
 
 /**
- * The stage while booting, the state otherwise; a booted node's icon says enough. It comes first in a row, because a
- * narrow side bar cuts the end off.
+ * While booting, what goes on (a copy's progress) or the stage; the state otherwise; a booted node's icon says enough. It
+ * comes first in a row, because a narrow side bar cuts the end off.
  */
-function phase(node: NodeInfo): string {
-  if (node.state === 'booting') return node.stage ?? 'booting';
-  return node.state === 'booted' ? '' : node.state;
+function phase({ state, stage, reason }: NodeInfo): string {
+  if (state === 'booting') return reason?.replace(/\.$/, '') ?? stage ?? 'booting';
+  return state === 'booted' ? '' : state;
 }
 
-function spokenState(node: NodeInfo): string {
-  if (node.state === 'booting' && node.stage) return `booting, stage ${node.stage}`;
-  return node.reason && node.state !== 'booted' ? `${node.state}: ${node.reason}` : node.state;
+function spokenState({ state, stage, reason }: NodeInfo): string {
+  const now = state === 'booting' && stage ? `booting, stage ${stage}` : state;
+  return reason && state !== 'booted' ? `${now}: ${reason}` : now;
 }
 
 /** Flags that menus match: `node+booted+on`. `on` means that the machine is powered. */

@@ -20,13 +20,13 @@ export class TextDocuments implements vscode.TextDocumentContentProvider, vscode
   }
 
   /** `name` is the tab's title. */
-  async show(name: string, text: string): Promise<void> {
+  async show(name: string, text: string, { preserveFocus = false } = {}): Promise<void> {
     const uri = vscode.Uri.from({ scheme: SCHEME, path: `/${name}` });
     this.#texts.set(uri.path, text);
     this.#changed.fire(uri);
     const document = await vscode.workspace.openTextDocument(uri);
     const report = await vscode.languages.setTextDocumentLanguage(document, LANGUAGE);
-    await vscode.window.showTextDocument(report, { preview: true });
+    await vscode.window.showTextDocument(report, { preview: true, preserveFocus });
   }
 
   dispose(): void {

@@ -7,12 +7,18 @@ import { statusCommands } from '../../extension/lab/lab-text.ts';
 import { contextValue, tooltipCommands } from '../../extension/nodes/node-row.ts';
 
 const root = join(import.meta.dirname, '../..');
-const MenuItem = z.object({ command: z.string(), when: z.string().optional(), group: z.string().optional() });
+const MenuItem = z.object({
+  command: z.string().optional(),
+  submenu: z.string().optional(),
+  when: z.string().optional(),
+  group: z.string().optional(),
+});
 const Manifest = z.object({
   icon: z.string(),
   contributes: z.object({
     commands: z.array(z.object({ command: z.string(), title: z.string(), category: z.string() })),
     menus: z.record(z.string(), z.array(MenuItem)),
+    submenus: z.array(z.object({ id: z.string() })),
     viewsContainers: z.object({ activitybar: z.array(z.object({ icon: z.string() })) }),
     viewsWelcome: z.array(z.object({ contents: z.string(), when: z.string() })),
     walkthroughs: z.array(
@@ -58,7 +64,11 @@ describe('manifest', () => {
     const linked = texts.flatMap((text) =>
       [...text.matchAll(/command:([\w.]+)/g)].map((match) => match[1] ?? ''),
     );
-    const inMenus = Object.values(contributes.menus).flatMap((items) => items.map(({ command }) => command));
+    const items = Object.values(contributes.menus).flat();
+    const inMenus = items.flatMap(({ command }) => command ?? []);
+    const submenus = contributes.submenus.map(({ id }) => id);
+    expect(items.flatMap(({ submenu }) => submenu ?? []).toSorted()).toEqual(submenus.toSorted());
+    for (const id of submenus) expect(contributes.menus[id]?.length).toBeGreaterThan(1);
     const completing = steps.flatMap(({ completionEvents }) => completionEvents);
     const events = completing
       .filter((event) => event.startsWith('onCommand:'))
@@ -118,7 +128,7 @@ describe('manifest', () => {
 
   test('commands that ask or destroy end with dots', () => {
     const asking = contributes.commands.filter(({ command }) =>
-      /\.(remove|rename|create|import|run)$/.test(command),
+      /\.(\w*[rR]emove|rename|create(From)?|import|run|save|snapshot\w+|pushToImage)$/.test(command),
     );
     expect(asking.length).toBeGreaterThan(0);
     for (const { title } of asking) expect(title).toMatch(/\.\.\.$/);

@@ -65,6 +65,13 @@ describe('node rows', () => {
     });
   });
 
+  test('what a boot waits for or copies comes first in its row', () => {
+    const reason = 'Copying image: 3.0 MB of 36.0 MB, 4 s left, 120 of 900 files, 8.0 MB/s.';
+    const row = nodeRow(node({ state: 'booting', stage: 'walt-init', reason }));
+    expect(row.description).toMatch(/^Copying image: 3\.0 MB of .* 8\.0 MB\/s · pc-x86-64-tiny/);
+    expect(row.accessibleLabel).toContain(`booting, stage walt-init: ${reason}`);
+  });
+
   test('colour is never alone: each state has its own icon or text', () => {
     const states = ['off', 'booting', 'booted', 'unreachable', 'failed'] as const;
     const rows = states.map((state) => nodeRow(node({ state })));

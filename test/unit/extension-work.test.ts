@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { DiskInfo } from '../../backend/api/node.ts';
+import type { DiskInfo, ImageCopyInfo } from '../../backend/api/node.ts';
 import type { PortInfo } from '../../backend/api/port.ts';
-import { diskRow } from '../../extension/nodes/disk-rows.ts';
+import { copyInTheWay, copyLoss, copyRow, diskRow } from '../../extension/nodes/disks/disk-rows.ts';
 import { parsePorts, portRow } from '../../extension/nodes/ports/port-text.ts';
 import { summary } from '../../extension/nodes/run-text.ts';
+import { snapshotNameProblem, snapshotRow } from '../../extension/nodes/snapshots/snapshot-text.ts';
 
 const disk: DiskInfo = {
   name: 'disk_0',
@@ -29,10 +30,71 @@ describe('disks in a list', () => {
       expect(diskRow({ ...disk, state, template: null }).removable).toBe(true);
     }
   });
+});
 
-  test('what a daemon says beyond that is told as it is', () => {
-    const further = { ...disk, holdsData: false, lastBoot: 'today', copies: [{}, {}], none: null, deep: {} };
-    expect(diskRow(further).detail).toBe('takes 1.3 MB here · empty · last boot today · 2 copies');
+describe('copies of images in a list', () => {
+  const now = Date.parse('2026-11-21T08:00:00Z');
+  const copy: ImageCopyInfo = {
+    id: '0123456789ab'.padEnd(64, 'c'),
+    image: 'mine',
+    partition: 'sda1',
+    state: 'complete',
+    isPersistent: true,
+    imageBytes: 36e6,
+    diffBytes: 2e6,
+    localBytes: 0,
+    lastBoot: '2026-11-21T07:58:00Z',
+    removed: false,
+  };
+
+  test('image, place, last boot and sizes', () => {
+    expect(copyRow(copy, now)).toEqual({
+      label: 'mine',
+      description: '0123456789ab · sda1 · complete · booted 2 min ago',
+      detail: 'image 36 MB · 2.0 MB written and kept · 0 B in /local',
+      removable: true,
+    });
+  });
+
+  test('one that is let go is not let go again; one without an image is known by its id', () => {
+    const gone = { ...copy, image: null, removed: true, lastBoot: null, isPersistent: false };
+    expect(copyRow(gone, now)).toMatchObject({
+      label: '0123456789ab',
+      description: '0123456789ab · sda1 · removed at the next boot · not booted yet',
+      removable: false,
+    });
+    expect(copyLoss(gone)).toMatch(/^It holds no data/);
+    expect(copyLoss(copy)).toContain('2.0 MB written and kept');
+  });
+
+  test('the copy that a failed boot names is found, and no other words are', () => {
+    const failure =
+      "Failed: node n did not boot. No room on sda1 for the image (40 MiB needed, 20 MiB free), and the copy of image 0123456789ab holds data: let it go with 'bootyard node disk remove n 0123456789ab --force'.";
+    expect(copyInTheWay(failure)).toBe('0123456789ab');
+    expect(copyInTheWay('No room on sda1.')).toBeUndefined();
+    expect(copyInTheWay('Failed: the copy of image 0123456789ab holds data')).toBeUndefined();
+  });
+});
+
+describe('snapshots', () => {
+  test('age, image and size stand beside the name', () => {
+    const snapshot = { name: 's', createdAt: '2026-11-21T07:00:00Z', image: 'tiny', bytes: 2e8, ram: '512M' };
+    expect(snapshotRow({ ...snapshot, disks: 'none' }, Date.parse('2026-11-21T08:00:00Z'))).toEqual({
+      label: 's',
+      description: '1 h ago · tiny · 200 MB',
+      detail: expect.stringMatching(/^saved 2026-11-2\d \d\d:00:00 · ram 512M · disks none$/),
+    });
+  });
+
+  test.each([
+    ['', /^$/],
+    ['a.b_c-1', /^$/],
+    ['-a', /starts with a letter or digit/],
+    ['a@b', /starts with a letter or digit/],
+    ['x'.repeat(65), /up to 64/],
+    ['taken', /"taken" of this node already/],
+  ])('the name %j', (name, sentence) => {
+    expect(snapshotNameProblem(name, ['taken']) ?? '').toMatch(sentence);
   });
 });
 

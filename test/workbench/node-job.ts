@@ -89,7 +89,7 @@ export class NodeJob {
     await this.#person.terminalShows(new RegExp(`\\nprofile in ${name}`), PANEL_TERMINAL);
     const tabs = await this.#person.page.locator('.part.panel .terminal-wrapper').count();
     if (tabs !== 1) throw new Error(`${tabs} terminals in the panel`);
-    await this.#noToast();
+    await this.#person.noToast();
   }
 
   /** The terminal that the profile made is the extension's: it follows the name of its node. */
@@ -150,10 +150,5 @@ export class NodeJob {
   async #askProfile(): Promise<void> {
     await this.#person.palette(PROFILE);
     await this.#person.pick('Bootyard: Node Shell');
-  }
-
-  async #noToast(): Promise<void> {
-    const toasts = await this.#person.page.locator('.notification-toast').allInnerTexts();
-    if (toasts.length > 0) throw new Error(`unexpected: ${toasts.join(' / ')}`);
   }
 }

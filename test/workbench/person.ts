@@ -77,10 +77,21 @@ export class Person {
     await row.locator(`.action-label[aria-label^="${action}"]`).click();
   }
 
-  /** An entry of a row's menu. */
-  async choose(row: Locator, entry: string): Promise<void> {
+  /** Something that is done is told in the status bar. */
+  async said(text: string): Promise<void> {
+    await this.page.locator('.statusbar-item', { hasText: text }).waitFor({ timeout: 60_000 });
+  }
+
+  async noToast(): Promise<void> {
+    const toasts = await this.page.locator('.notification-toast').allInnerTexts();
+    if (toasts.length > 0) throw new Error(`unexpected: ${toasts.join(' / ')}`);
+  }
+
+  /** An entry of a row's menu, or of a menu in that. */
+  async choose(row: Locator, entry: string, menu?: string): Promise<void> {
     await row.click({ button: 'right' });
-    const item = this.page.locator('.context-view .action-item', { hasText: entry });
+    if (menu !== undefined) await this.page.locator('.context-view .action-item', { hasText: menu }).hover();
+    const item = this.page.locator('.context-view .action-item', { hasText: entry }).last();
     await item.waitFor();
     // A menu that has just opened does not take the end of a click for one.
     await item.click({ delay: 300 });

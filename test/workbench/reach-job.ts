@@ -56,7 +56,7 @@ export class ReachJob {
     await this.#person.input(`Copy to ${name}`);
     await this.#person.pick('Some File.txt');
     await this.#person.answer(`Copy Some File.txt to ${name}`, '/root/');
-    await this.#person.page.locator('.statusbar-item', { hasText: 'Copied Some File.txt' }).waitFor();
+    await this.#person.said('Copied Some File.txt');
     if ((await this.#lab.inNode(name, "cat '/root/Some File.txt'")) !== text) throw new Error('another text');
   }
 
@@ -71,7 +71,7 @@ export class ReachJob {
     await this.#person.over(this.#person.row(`${name}, `));
     await this.#person.release();
     await this.#person.answer(`Copy notes.txt to ${name}`, '/tmp');
-    await this.#person.page.locator('.statusbar-item', { hasText: 'Copied notes.txt' }).waitFor();
+    await this.#person.said('Copied notes.txt');
     if (!(await this.#lab.inNode(name, 'cat /tmp/notes.txt')).includes('a file of the workspace'))
       throw new Error('another text');
   }
@@ -143,6 +143,7 @@ export class ReachJob {
       (state) => state === 'closed',
     );
     if ((await this.#lab.bootyard('node', 'ports')).includes(':8000')) throw new Error('it is still listed');
+    await this.#person.palette('View: Hide Panel');
   }
 
   /** The node is off, and its setting has no disk any more. */

@@ -1,7 +1,7 @@
 // The editor's tests in a real VS Code (code-server in headless Chromium), with the packaged extension installed and a
-// lab of their own: the mocha suite inside the extension host, two jobs by mouse and keyboard, and the start of one
+// lab of their own: the mocha suite inside the extension host, three jobs by mouse and keyboard, and the start of one
 // as a user without rights, whom only root can make (about a minute: with BOOTYARD_TEST_ALL, or when it is named).
-//   test/workbench/run.ts [host] [main] [work] [plain] [--pictures]     --pictures makes those in docs/ anew
+//   test/workbench/run.ts [host] [main] [work] [keep] [plain] [--pictures]     --pictures makes those in docs/ anew
 // BOOTYARD_TEST_VSIX names a .vsix to test instead of packaging dist/.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,6 +12,7 @@ import { packageExtension } from '../../scripts/package.ts';
 import { TestLab } from '../support/lab.ts';
 import { bundleSuite } from './bundle.ts';
 import { runHostSuite } from './host.ts';
+import { runKeepJob } from './keep-job.ts';
 import { runMainJob } from './main-job.ts';
 import { runPlainJob } from './plain-job.ts';
 import { printResult, writeSummary, type TestResult } from './results.ts';
@@ -62,7 +63,7 @@ async function inWorkbench<T>(
   }
 }
 
-function wanted(part: 'host' | 'main' | 'work'): boolean {
+function wanted(part: 'host' | 'main' | 'work' | 'keep'): boolean {
   return parts.length === 0 || parts.includes(part);
 }
 
@@ -98,8 +99,17 @@ async function runAll(): Promise<TestResult[]> {
         )),
       );
     }
-    const everything = parts.length === 0 && process.env.BOOTYARD_TEST_ALL !== undefined;
-    if ((everything && process.getuid?.() === 0) || parts.includes('plain')) {
+    const everything = process.env.BOOTYARD_TEST_ALL !== undefined;
+    if (wanted('keep')) {
+      console.log('\nwhat is kept of nodes, by mouse and keyboard');
+      const options = { logs, pictures: flags.includes('--pictures'), everything };
+      results.push(
+        ...(await inWorkbench(browser, 'keep', vsix, (workbench, _, lab) =>
+          runKeepJob(workbench, lab, options),
+        )),
+      );
+    }
+    if ((parts.length === 0 && everything && process.getuid?.() === 0) || parts.includes('plain')) {
       console.log('\nas a plain user');
       results.push(...(await runPlainJob(browser, vsix, logs)));
     }

@@ -27,7 +27,8 @@ export async function runSteps(
     const result = broken ? skipped(title) : await runStep(title, run);
     const name = `${job.replaceAll(' ', '-')}-${index}`;
     if (result.state === 'failed') await page.screenshot({ path: join(logs, `${name}-failed.png`) });
-    else if (picture && !broken) await page.screenshot({ path: join(album, `${picture}.png`) });
+    else if (picture && !broken)
+      await page.screenshot({ path: join(album, `${picture}.png`), animations: 'disabled' });
     results.push({ ...result, title: `${job}: ${title}` });
     printResult({ ...result, title: `${job}: ${title}` });
   }

@@ -3,11 +3,18 @@ import type { NodeInfo, SettingInfo } from '../../../backend/api/node.ts';
 import { BootyardError, messageOf } from '../../../backend/errors.ts';
 import type { Parts } from '../../features.ts';
 import { Coalescer } from '../../ui/coalescer.ts';
+import { withConsent, type Consent } from '../../ui/consent.ts';
 import { isCancelled } from '../../ui/errors.ts';
 import { nameList } from '../node-names.ts';
 import { isOn } from '../node-row.ts';
 import { settingFields } from './fields.ts';
 import { FromPage, type ToPage, type Values } from './messages.ts';
+
+const EMPTY_DISK: Consent = {
+  code: 'disk.loses',
+  question: 'Use an empty disk?',
+  agree: 'Use Empty Disk',
+};
 
 /** The settings form of some nodes, in an editor tab. It follows the nodes, and closes when they are all removed. */
 export class SettingsPanel implements vscode.Disposable {
@@ -124,15 +131,7 @@ export class SettingsPanel implements vscode.Disposable {
   async #config(settings: Values): Promise<{ message: string }> {
     const { connection } = this.#parts;
     const nodes = namesOf(this.#nodes);
-    try {
-      return await connection.call('node.config', { nodes, settings });
-    } catch (error) {
-      if (!(error instanceof BootyardError) || error.code !== 'disk.loses') throw error;
-      const options = { modal: true, detail: error.message };
-      const answer = await vscode.window.showWarningMessage('Use an empty disk?', options, 'Use Empty Disk');
-      if (answer === undefined) throw new vscode.CancellationError();
-      return connection.call('node.config', { nodes, settings, force: true });
-    }
+    return withConsent(EMPTY_DISK, (force) => connection.call('node.config', { nodes, settings, force }));
   }
 
   /** Those that are still there. */
