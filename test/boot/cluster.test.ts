@@ -25,7 +25,14 @@ describe.runIf(process.env.BOOTYARD_TEST_ALL)('a cluster of three hybrid nodes b
     // The image is built where Debian's packages are; then the same lab starts on the test's host.
     const outside = new TestLab({ home: lab.home });
     Object.assign(outside.env, { XDG_CACHE_HOME: join(repository, '.cache') });
-    const flags = ['--as', 'cluster', '--packages', 'docker.io,iptables', '--files', exampleFiles(folder)];
+    const flags = [
+      '--as',
+      'cluster',
+      '--packages',
+      'docker.io,iptables,apparmor',
+      '--files',
+      exampleFiles(folder),
+    ];
     await outside.bootyard('image', 'build-default', ...flags);
     await outside.bootyard('lab', 'stop');
   }, LIMIT);
