@@ -1,17 +1,15 @@
-import type { Argument, Command } from 'commander';
-import type { ApiClient } from '../api/client.ts';
-import { connectToLab } from '../api/lab-control.ts';
-import { NodeSettings } from '../api/node.ts';
+import type { Command, Option } from 'commander';
 import { completionScripts, type Shell } from './completion-scripts.ts';
+import { argumentSource, optionSource } from './completion-values.ts';
 import type { Session } from './session.ts';
 import { UsageError } from './usage.ts';
-
-const LIMIT_MS = 1500;
 
 export function addCompletionCommands(program: Command, session: Session): void {
   program
     .command('completion')
-    .description('print a completion script; put `source <(bootyard completion bash)` into ~/.bashrc')
+    .description(
+      'print a completion script; put `source <(bootyard completion bash)` into ~/.bashrc, or the same with zsh into ~/.zshrc, below compinit',
+    )
     .argument('<shell>', 'bash or zsh')
     .action((shell: string) => {
       if (!isShell(shell)) throw new UsageError(`There is completion for bash and zsh, not for '${shell}'.`);
@@ -34,84 +32,37 @@ function isShell(shell: string): shell is Shell {
 /** What the last word may become; the others stand before it. Never starts a lab and never says what went wrong. */
 export async function candidatesFor(program: Command, words: string[]): Promise<string[]> {
   const last = words.at(-1) ?? '';
-  const { command, values } = locate(program, words.slice(0, -1));
-  if (last.startsWith('-'))
-    return matching(
-      command.options.map((option) => option.long ?? ''),
-      last,
-    );
-  const verbs = command.commands.map((verb) => verb.name()).filter((name) => !name.startsWith('_'));
-  if (verbs.length > 0) return matching(verbs, last);
-  const argument = command.registeredArguments[values] ?? command.registeredArguments.at(-1);
-  if (argument === undefined || (values >= command.registeredArguments.length && !argument.variadic))
-    return [];
-  return await valuesOf(argument, last);
+  const { command, values, pending } = locate(program, words.slice(0, -1));
+  const all = pending
+    ? ((await optionSource(pending)?.(last, values)) ?? [])
+    : await candidates(command, values, last);
+  return all.filter((candidate) => candidate !== '' && candidate.startsWith(last));
 }
 
-/** The command that the words lead to, and how many of its arguments they hold. */
-function locate(program: Command, words: string[]): { command: Command; values: number } {
+async function candidates(command: Command, values: string[], last: string): Promise<string[]> {
+  if (last.startsWith('-')) return command.options.map((option) => option.long ?? '');
+  if (command.commands.length > 0)
+    return command.commands.map((verb) => verb.name()).filter((name) => !name.startsWith('_'));
+  const { registeredArguments: all } = command;
+  const argument = all[values.length] ?? all.findLast(({ variadic }) => variadic);
+  return argument ? ((await argumentSource(command, argument)?.(last, values)) ?? []) : [];
+}
+
+/** The command that the words lead to, its arguments among them, and the option that waits for its value. */
+function locate(
+  program: Command,
+  words: string[],
+): { command: Command; values: string[]; pending: Option | undefined } {
   let command = program;
-  let values = 0;
+  let pending: Option | undefined;
+  const values: string[] = [];
   for (const word of words) {
     const next = command.commands.find((verb) => verb.name() === word || verb.aliases().includes(word));
-    if (next !== undefined) command = next;
-    else if (!word.startsWith('-')) values++;
+    if (pending) pending = undefined;
+    else if (next) command = next;
+    else if (word.startsWith('-')) {
+      pending = command.options.find((option) => option.long === word && option.required);
+    } else values.push(word);
   }
-  return { command, values };
-}
-
-async function valuesOf(argument: Argument, last: string): Promise<string[]> {
-  switch (argument.name()) {
-    case 'node':
-      return matching(await askLab(nodeNames), last);
-    case 'set': {
-      // A set is a comma list: what stands before the last comma stays.
-      const stem = last.slice(0, last.lastIndexOf(',') + 1);
-      const names = [...(await askLab(nodeNames)), 'all-nodes'];
-      return matching(
-        names.map((name) => stem + name),
-        last,
-      );
-    }
-    case 'source':
-    case 'destination':
-      // Before the colon; files complete where no node's name begins so.
-      return matching(
-        (await askLab(nodeNames)).map((name) => `${name}:`),
-        last,
-      );
-    case 'image':
-      return matching(await askLab(imageNames), last);
-    case 'settings':
-      return matching(
-        Object.keys(NodeSettings.shape).map((name) => `${name}=`),
-        last,
-      );
-    case 'shell':
-      return matching(Object.keys(completionScripts), last);
-    default:
-      return [];
-  }
-}
-
-const nodeNames = async (client: ApiClient) => (await client.call('node.list', {})).map((node) => node.name);
-const imageNames = async (client: ApiClient) =>
-  (await client.call('image.list', {})).map((image) => image.name);
-
-async function askLab(ask: (client: ApiClient) => Promise<string[]>): Promise<string[]> {
-  try {
-    const client = await connectToLab({ start: false, signal: AbortSignal.timeout(LIMIT_MS) });
-    try {
-      return await ask(client);
-    } finally {
-      client.dispose();
-    }
-  } catch {
-    // Somebody types: no lab means no names, and an error would land in their command line.
-    return [];
-  }
-}
-
-function matching(candidates: string[], begin: string): string[] {
-  return candidates.filter((candidate) => candidate !== '' && candidate.startsWith(begin));
+  return { command, values, pending };
 }

@@ -1,0 +1,96 @@
+import type { Argument, Command, Option } from 'commander';
+import type { ApiClient } from '../api/client.ts';
+import { DEFAULT_IMAGES } from '../api/default-images.ts';
+import { connectToLab } from '../api/lab-control.ts';
+import { MODEL_NAMES, settingInfos } from '../api/node.ts';
+import { completionScripts } from './completion-scripts.ts';
+
+const LIMIT_MS = 1500;
+
+/** What the word that is typed may become, as far as it is known; `before`: the arguments that stand before it. */
+type Source = (last: string, before: readonly string[]) => Promise<string[]> | string[];
+
+const nodes: Source = () => askLab(nodeNames);
+const images: Source = () => askLab(async (client) => (await client.call('image.list', {})).map(nameOf));
+const snapshots: Source = (_, [node = '']) => askLab((client) => snapshotNames(client, node));
+const models: Source = () => [...MODEL_NAMES];
+
+/** Arguments by their names; where a name means something else for a verb, by that of the verb and its noun, too. */
+const ARGUMENTS: Readonly<Record<string, Source>> = {
+  node: nodes,
+  // A set is a comma list: what stands before the last comma stays.
+  set: async (last) => {
+    const stem = last.slice(0, last.lastIndexOf(',') + 1);
+    const names = [...(await askLab(nodeNames)), 'all-nodes', 'my-nodes'];
+    return names.map((name) => stem + name);
+  },
+  image: images,
+  settings,
+  source: locations,
+  destination: async () => [...(await locations()), 'booted-image'],
+  disk: (_, [node = '']) => askLab((client) => diskNames(client, node)),
+  shell: () => Object.keys(completionScripts),
+  'snapshot restore name': snapshots,
+  'snapshot remove name': snapshots,
+  'image build-default name': () => [...DEFAULT_IMAGES],
+};
+
+const OPTIONS: Readonly<Record<string, Source>> = {
+  '--image': images,
+  '--model': models,
+  '--set': settings,
+  '--from': async (last) => {
+    const [node = ''] = last.split('@');
+    if (!last.includes('@')) return (await askLab(nodeNames)).map((name) => `${name}@`);
+    return (await askLab((client) => snapshotNames(client, node))).map((name) => `${node}@${name}`);
+  },
+};
+
+export function argumentSource(command: Command, argument: Argument): Source | undefined {
+  const name = argument.name();
+  return ARGUMENTS[`${command.parent?.name()} ${command.name()} ${name}`] ?? ARGUMENTS[name];
+}
+
+export function optionSource(option: Option): Source | undefined {
+  return OPTIONS[option.long ?? ''];
+}
+
+/** Names, and behind the equals sign the values that the schema knows. */
+function settings(last: string): string[] {
+  const [name = ''] = last.split('=');
+  const setting = settingInfos().find((info) => info.name === name);
+  if (!last.includes('=')) return settingInfos().map((info) => `${info.name}=`);
+  if (!setting) return [];
+  const values = new Set([...setting.values, ...setting.examples, setting.default]);
+  return [...values].map((value) => `${name}=${value}`);
+}
+
+/** Before the colon; files complete where no node's name begins so. */
+async function locations(): Promise<string[]> {
+  return (await askLab(nodeNames)).map((name) => `${name}:`);
+}
+
+const nameOf = ({ name }: { name: string }) => name;
+const nodeNames = async (client: ApiClient) => (await client.call('node.list', {})).map(nameOf);
+const snapshotNames = async (client: ApiClient, node: string) =>
+  (await client.call('node.snapshotList', { node })).map(nameOf);
+async function diskNames(client: ApiClient, node: string): Promise<string[]> {
+  const disks = (await client.call('node.disks', { node })).map(nameOf);
+  const copies = (await client.call('node.imageCopies', { node })).map(({ id }) => id.slice(0, 12));
+  return [...disks, ...copies];
+}
+
+/** Never starts a lab. */
+async function askLab(ask: (client: ApiClient) => Promise<string[]>): Promise<string[]> {
+  try {
+    const client = await connectToLab({ start: false, signal: AbortSignal.timeout(LIMIT_MS) });
+    try {
+      return await ask(client);
+    } finally {
+      client.dispose();
+    }
+  } catch {
+    // Somebody types: no lab means no names, and an error would land in their command line.
+    return [];
+  }
+}
