@@ -81,7 +81,8 @@ export class SnapshotActions {
     }
     const origin = this.#parts.one(from.slice(0, at));
     const start = this.#start(origin, from.slice(at + 1), control);
-    const settings = pick(start.machine.settings, MACHINE_SETTINGS);
+    // All but ports of the host, each of which leads to one node.
+    const settings: NodeSettings = { ...start.machine.settings, expose: 'none' };
     const { model } = origin.record;
     if (boardOf(model).serialLines < 2) {
       const sentence = `Nodes of model ${model} cannot be copied: they have no line by which a copy learns who it is.`;

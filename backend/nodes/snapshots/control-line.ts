@@ -42,6 +42,14 @@ export class ControlLine {
     return new ControlLine(socket);
   }
 
+  /**
+   * The machine will be saved: the guest answers `preparing`, and then `done`, or `swapped` and the kilobytes that it has in
+   * swap space of the server.
+   */
+  prepare(): void {
+    this.#say('prepare');
+  }
+
   /** The machine goes on after a pause. `isRestored`: its connections are of another time. */
   resumed(isRestored: boolean, seed: string): void {
     this.#say(isRestored ? 'restored' : 'resumed', ...nextSecond(), seed);
@@ -57,22 +65,28 @@ export class ControlLine {
     this.#say('go', ...nextSecond(), seed);
   }
 
-  /** Resolves with true when the guest has answered `word`, with false when it has not after `limitMs`. */
-  async hear(word: string, limitMs: number): Promise<boolean> {
-    const isHeard = () => this.#heard.split(/[\r\n]+/).includes(word);
-    if (isHeard()) return true;
-    return await new Promise((resolve) => {
-      const end = (answer: boolean) => {
-        clearTimeout(timer);
-        this.#listener = undefined;
-        resolve(answer);
-      };
-      const timer = setTimeout(() => end(false), limitMs);
-      this.#listener = () => {
-        if (isHeard()) end(true);
-      };
-      this.#socket.once('close', () => end(isHeard()));
-    });
+  /** The guest's first line that matches; `undefined` when there is none within `limitMs`. Throws the signal's reason. */
+  async hear(line: RegExp, limitMs: number, signal?: AbortSignal): Promise<string | undefined> {
+    const heard = () => this.#heard.split(/[\r\n]+/).find((text) => line.test(text));
+    signal?.throwIfAborted();
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    const look = () => {
+      const found = heard();
+      if (found !== undefined) resolve(found);
+    };
+    const end = () => resolve(heard());
+    const timer = setTimeout(end, limitMs);
+    this.#listener = look;
+    this.#socket.once('close', end);
+    signal?.addEventListener('abort', end, { once: true });
+    look();
+    const answer = await promise;
+    clearTimeout(timer);
+    this.#listener = undefined;
+    this.#socket.off('close', end);
+    signal?.removeEventListener('abort', end);
+    signal?.throwIfAborted();
+    return answer;
   }
 
   close(): void {

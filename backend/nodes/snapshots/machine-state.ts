@@ -65,20 +65,24 @@ export async function loadState(machine: Machine, file: string): Promise<void> {
   }
 }
 
-/** A machine whose daemon died while it was saved: goes on. Tries until QEMU answers or `signal` is aborted. */
-export async function endInterruptedSave(machine: Machine, signal: AbortSignal): Promise<void> {
+/**
+ * A machine whose daemon died while it was saved goes on; its guest is to be told then. Tries until QEMU answers or `signal`
+ * is aborted. Resolves with false when it was not being saved.
+ */
+export async function endInterruptedSave(machine: Machine, signal: AbortSignal): Promise<boolean> {
   while (machine.runs && !signal.aborted) {
     try {
       const { status } = MachineStatus.parse(await machine.query('query-status'));
-      if (!SAVING.has(status)) return;
+      if (!SAVING.has(status)) return false;
       await machine.query('migrate_cancel');
       await machine.query('cont');
-      return;
+      return true;
     } catch {
       // Not connected yet, or it still cancels.
       await delay(POLL_MS * 10, undefined, { signal }).catch(() => undefined);
     }
   }
+  return false;
 }
 
 function shellWord(text: string): string {

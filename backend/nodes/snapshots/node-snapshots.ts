@@ -11,8 +11,8 @@ import type { NodeState } from '../info.ts';
 import type { SupervisorParts } from '../parts.ts';
 import type { NodeRecord, StartedMachine } from '../registry.ts';
 import { megabytes, withDefaults } from '../settings.ts';
-import { ControlLine } from './control-line.ts';
 import { copyDisks, syncAll, usedBytes } from './disk-copies.ts';
+import { prepareGuest, tellResumed } from './guest.ts';
 import { snapshotInfo, type SnapshotInfo } from './info.ts';
 import { saveState, type WorkControl } from './machine-state.ts';
 
@@ -20,8 +20,6 @@ import { saveState, type WorkControl } from './machine-state.ts';
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 /** Free room that saving leaves on the host's disk, bytes. */
 const RESERVE = 64 * 1024 * 1024;
-/** A guest that does not listen on its control line is not waited for longer. */
-const ANSWER_MS = 5_000;
 
 /** A node as it is when it is to be saved. */
 export interface RunningNode {
@@ -148,16 +146,18 @@ export class NodeSnapshots {
     control: WorkControl,
   ): Promise<number> {
     const disks = parseDisks(withDefaults(started.settings).disks);
-    await machine.query('stop');
-    const createdAt = Date.now();
     try {
+      const problem = await prepareGuest(place, control);
+      if (problem !== undefined) throw notSavable(this.#record.name, 'booted', problem);
+      await machine.query('stop');
+      const createdAt = Date.now();
       await saveState(machine, join(folder, 'state'), control);
       await copyDisks(this.#nodeFolder, folder, disks.length, control);
+      return createdAt;
     } finally {
       await machine.query('cont');
       await tellResumed(place, false);
     }
-    return createdAt;
   }
 
   async #checkSpace(pid: number, { settings }: StartedMachine): Promise<void> {
@@ -186,24 +186,6 @@ export class NodeSnapshots {
     for (const name of listed(folder)) {
       if (!known.has(name)) rmSync(join(folder, name), { recursive: true, force: true });
     }
-  }
-}
-
-/**
- * Tells the guest that it goes on after a pause, or from another time: it sets its clock, and then connects to the server
- * anew. Resolves with false when the guest does not listen.
- */
-export async function tellResumed({ controlSocket }: MachinePlace, isRestored: boolean): Promise<boolean> {
-  try {
-    const line = await ControlLine.open(controlSocket);
-    try {
-      line.resumed(isRestored, randomBytes(32).toString('hex'));
-      return await line.hear('done', ANSWER_MS);
-    } finally {
-      line.close();
-    }
-  } catch {
-    return false;
   }
 }
 

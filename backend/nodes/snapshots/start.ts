@@ -13,7 +13,7 @@ import { ControlLine } from './control-line.ts';
 import { copyDisks } from './disk-copies.ts';
 import { machineOf } from './info.ts';
 import { loadState, type WorkControl } from './machine-state.ts';
-import { tellResumed } from './node-snapshots.ts';
+import { tellResumed } from './guest.ts';
 
 /** How long a copy may take to leave the addresses of the node that it is a copy of. */
 const IDENTITY_MS = 30_000;
@@ -82,7 +82,7 @@ export class SnapshotStart {
       const machineId = randomBytes(16).toString('hex');
       await machine.query('cont');
       line.identity(this.snapshot.mac, { mac, ip, prefix: NETWORK.prefix, name, machineId });
-      if (!(await line.hear('ready', IDENTITY_MS))) {
+      if ((await line.hear(/^ready$/, IDENTITY_MS)) === undefined) {
         throw new BootyardError(
           'snapshot.identity',
           `The system of snapshot ${this.snapshot.name} did not take the addresses of ${name}: boot the node instead.`,
@@ -90,7 +90,7 @@ export class SnapshotStart {
       }
       await connect();
       line.go(randomBytes(32).toString('hex'));
-      await line.hear('done', IDENTITY_MS);
+      await line.hear(/^done$/, IDENTITY_MS);
     } finally {
       line.close();
     }
