@@ -280,8 +280,7 @@ export class NodeSupervisor {
       this.#console.begin(`${record.name} goes on from snapshot ${name}`, false);
       const firmware = this.#parts.planner.firmware(settings.firmware, this.#planned, this.#folder);
       const machine = await this.#launch(from.machine, { ...firmware, disks, cards }, [], from);
-      const connect = () => this.#networks.connect(settings);
-      const warning = await from.wake(machine, this.#place, record, connect);
+      const warning = await from.wake(machine, this.#place, record, () => this.#networks.connect(settings));
       const { running } = record;
       if (running) this.#parts.registry.setRunning(record.mac, { ...running, restoring: undefined });
       if (warning) this.#status.warn(warning);
