@@ -112,7 +112,7 @@ export class NodeJob {
   }
 
   async refuseName(): Promise<void> {
-    await this.#person.palette('Bootyard: Create Node');
+    await this.#person.palette('Bootyard: Create Node...');
     const input = await this.#person.input('New node');
     await input.fill('9 wrong');
     const message = this.#person.page.locator('.quick-input-message', { hasText: 'starts with a letter' });
