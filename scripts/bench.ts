@@ -32,6 +32,7 @@ const benches = [
   { name: 'memory', inNamespace: false },
   { name: 'many', inNamespace: false },
   { name: 'hybrid', inNamespace: false },
+  { name: 'snapshot', inNamespace: false },
 ];
 
 function run(bench: (typeof benches)[number], output: string): Row[] {
