@@ -6,7 +6,7 @@ import { ApiServer, type ServedHandlers } from '../../backend/api/server.ts';
 import { labPaths } from '../../backend/state/paths.ts';
 import { basicHandlers, LAB, node } from './api-lab.ts';
 
-const program = join(import.meta.dirname, '../../backend/cli/main.ts');
+export const program = join(import.meta.dirname, '../../backend/cli/main.ts');
 
 export interface Outcome {
   code: number | null;

@@ -1,115 +1,27 @@
 import { execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,
-  existsSync,
-  lstatSync,
   mkdirSync,
-  mkdtempSync,
-  readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
+  lstatSync,
   statSync,
+  readdirSync,
   symlinkSync,
   truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { spawn as spawnPty } from '@lydell/node-pty';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ApiServer, type ServedHandlers } from '../../backend/api/server.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { locationOf, targetOf, type Found, type PathType } from '../../backend/api/copy/paths.ts';
-import { quoted } from '../../backend/api/copy/scripts.ts';
 import { problemOf } from '../../backend/api/copy/words.ts';
-import { entryHeader, END_OF_TAR, type TarEntry } from '../../backend/images/tar-writer.ts';
-import { labPaths } from '../../backend/state/paths.ts';
-import { basicHandlers, LAB, node } from '../support/api-lab.ts';
-import { until } from '../support/lab.ts';
+import { node } from '../support/api-lab.ts';
+import { program } from '../support/cli.ts';
+import { busybox, cli, copy, copyHooks, done, gnu, guest, host } from '../support/copy.ts';
 
-const program = join(import.meta.dirname, '../../backend/cli/main.ts');
-const isRoot = process.getuid?.() === 0;
-/** A mark in the scripts that send. */
-const SENDS = ' -cf - ';
-const RECEIVES = ' -xf -';
-
-let folder: string;
-let env: Record<string, string>;
-let server: ApiServer;
-let handlers: Partial<ServedHandlers>;
-/** for the paths of this host, and of the node, which is this host under another name */
-let host: string;
-let guest: string;
-
-beforeAll(async () => {
-  folder = mkdtempSync('/tmp/bootyard-cp-');
-  env = {
-    PATH: process.env.PATH ?? '',
-    HOME: folder,
-    BOOTYARD_HOME: join(folder, 'home'),
-    XDG_RUNTIME_DIR: folder,
-  };
-  mkdirSync(join(folder, 'busybox'));
-  execFileSync('busybox', ['--install', '-s', join(folder, 'busybox')]);
-  const paths = labPaths(env);
-  mkdirSync(paths.run, { recursive: true });
-  const chosen = new Proxy(basicHandlers, {
-    get: (basic, name: keyof ServedHandlers) => handlers[name] ?? basic[name],
-  });
-  server = new ApiServer({
-    socketPath: paths.daemonSocket,
-    handlers: chosen,
-    snapshot: () => ({ nodes: [], images: [], lab: LAB }),
-    version: '1.2.3',
-    log: () => {},
-  });
-  await server.start();
-});
-afterAll(async () => {
-  await server.close();
-  execFileSync('chmod', ['-R', 'u+rwX', folder]);
-  rmSync(folder, { recursive: true });
-});
-beforeEach(() => {
-  host = mkdtempSync(join(folder, 'host-'));
-  guest = mkdtempSync(join(folder, 'guest-'));
-  handlers = { 'node.list': booted, 'node.shellCommand': ({ command = '' }) => ({ argv: gnu(command) }) };
-});
-afterEach(() => {
-  // Whatever a test did, nothing of the work is left beside what was copied.
-  const left = [host, guest].flatMap((place) => readdirSync(place, { recursive: true, encoding: 'latin1' }));
-  const work = left.find((path) => path.includes('.bootyard-cp-'));
-  if (work !== undefined) throw new Error(`left behind: ${work}`);
-});
-
-const booted: ServedHandlers['node.list'] = (params) =>
-  (params.nodes ?? [])
-    .flatMap((set) => set.split(','))
-    .map((name) => ({ ...node(name), state: 'booted' as const }));
-const gnu = (command: string) => ['sh', '-c', command];
-const busybox = (command: string) => [
-  'env',
-  `PATH=${join(folder, 'busybox')}`,
-  join(folder, 'busybox/sh'),
-  '-c',
-  command,
-];
-
-interface Outcome {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-function startCopy(from: string, to: string) {
-  const child = spawn(process.execPath, [program, 'node', 'cp', '--', from, to], { env, cwd: host });
-  const outcome: Outcome = { code: null, stdout: '', stderr: '' };
-  child.stdout.on('data', (data) => (outcome.stdout += String(data)));
-  child.stderr.on('data', (data) => (outcome.stderr += String(data)));
-  const ended = new Promise<Outcome>((resolve) => child.on('close', (code) => resolve({ ...outcome, code })));
-  return { child, ended };
-}
-const copy = (from: string, to: string): Promise<Outcome> => startCopy(from, to).ended;
-const done: Outcome = { code: 0, stdout: '', stderr: '' };
+copyHooks();
 
 /** Names, modes, times (not of links: busybox gives them none), links and content below a path, as bytes. */
 function listing(path: string): string {
@@ -154,7 +66,7 @@ describe.each([
   ['busybox', () => busybox],
 ])('with %s in the node', (kind, choose) => {
   beforeEach(() => {
-    handlers['node.shellCommand'] = ({ command = '' }) => ({ argv: choose()(command) });
+    cli.handlers['node.shellCommand'] = ({ command = '' }) => ({ argv: choose()(command) });
   });
 
   test('a folder with odd names goes in and comes back the same', async () => {
@@ -319,230 +231,6 @@ describe('destinations, as with cp', () => {
   });
 });
 
-describe('a node that is not to be trusted', () => {
-  /** The node sends this when it is asked for `what`. */
-  function sends(bytes: Buffer): void {
-    const evil = join(guest, 'evil.tar');
-    writeFileSync(evil, bytes);
-    handlers['node.shellCommand'] = ({ command = '' }) => ({
-      argv: gnu(command.includes(SENDS) ? `cat ${quoted(evil)}` : command),
-    });
-  }
-  function tarOf(...entries: (Partial<TarEntry> & { path: string })[]): Buffer {
-    const headers = entries.map((entry) => entryHeader({ ...plain, ...entry }, 0));
-    return Buffer.concat([...headers, END_OF_TAR]);
-  }
-  const plain = { type: 'file', mode: 0o644, uid: 0, gid: 0, mtime: 0 } as const;
-
-  beforeEach(() => {
-    mkdirSync(join(guest, 'd'));
-    writeFileSync(join(guest, 'f'), 'x');
-    mkdirSync(join(host, 'here'));
-  });
-
-  test.each([
-    ['names above', [{ path: '../escaped' }]],
-    ['names above, deep', [{ path: './a', type: 'directory' as const }, { path: './a/../../../escaped' }]],
-    [
-      'a link and a file behind it',
-      [{ path: './l', type: 'symlink' as const, target: '../..' }, { path: './l/escaped' }],
-    ],
-    [
-      'a hard link to a file outside',
-      [{ path: './h', type: 'hardlink' as const, target: '../../../secret' }],
-    ],
-  ])('%s do not get out', async (_, entries) => {
-    writeFileSync(join(host, 'secret'), 'x');
-    sends(tarOf(...entries));
-    const { code, stderr } = await copy(`vnode1:${guest}/d`, 'here');
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/^Could not write here: /);
-    expect(readdirSync(host, { recursive: true }).toSorted()).toEqual(['here', 'secret']);
-    expect(statSync(join(host, 'secret')).nlink).toBe(1);
-  });
-
-  test('absolute names are below the destination', async () => {
-    sends(tarOf({ path: `${host}/absolute` }));
-    await copy(`vnode1:${guest}/d`, 'here');
-    expect(existsSync(join(host, 'absolute'))).toBe(false);
-  });
-
-  test('a link that the destination has is not a way out', async () => {
-    mkdirSync(join(host, 'private'));
-    symlinkSync('../private', join(host, 'here/l'));
-    sends(tarOf({ path: './l', type: 'directory', mode: 0o755 }, { path: './l/escaped' }));
-    const { code, stderr } = await copy(`vnode1:${guest}/d/.`, 'here');
-    expect(code).toBe(1);
-    expect(stderr).toContain('Overwriting regular file');
-    expect(readdirSync(join(host, 'private'))).toEqual([]);
-  });
-
-  test.each([
-    ['another file', [{ path: './other' }]],
-    ['one more', [{ path: './f' }, { path: './other' }]],
-    ['a folder', [{ path: './f', type: 'directory' as const }]],
-    ['nothing', []],
-  ])('%s instead of a file is refused', async (_, entries) => {
-    sends(tarOf(...entries));
-    expect(await copy(`vnode1:${guest}/f`, 'here')).toMatchObject({
-      code: 1,
-      stderr: `The node sent something else than vnode1:${guest}/f.\n`,
-    });
-    expect(readdirSync(join(host, 'here'))).toEqual([]);
-  });
-
-  test('set-user-ID bits are not given to programs here', async () => {
-    chmodSync(join(guest, 'f'), 0o6755);
-    expect(await copy(`vnode1:${guest}/f`, 'here')).toEqual(done);
-    expect(statSync(join(host, 'here/f')).mode & 0o7777).toBe(0o755);
-  });
-
-  test.skipIf(!isRoot)('device files are left out, and it says so', async () => {
-    execFileSync('mknod', [join(guest, 'd/null'), 'c', '1', '3']);
-    writeFileSync(join(guest, 'd/f'), '');
-    expect(await copy(`vnode1:${guest}/d`, 'here')).toMatchObject({
-      code: 0,
-      stderr: 'Device files of the node are not made on this host: 1 left out.\n',
-    });
-    expect(readdirSync(join(host, 'here/d'))).toEqual(['f']);
-  });
-
-  test('its words do not reach the terminal as they are', async () => {
-    handlers['node.shellCommand'] = ({ command = '' }) => ({
-      argv: gnu(command.includes(SENDS) ? String.raw`printf 'bad\033[2J\n' >&2; exit 2` : command),
-    });
-    expect(await copy(`vnode1:${guest}/d`, 'here')).toMatchObject({
-      code: 1,
-      stderr: `Could not read vnode1:${guest}/d: bad [2J\n`,
-    });
-  });
-
-  test('answers that make no sense', async () => {
-    handlers['node.shellCommand'] = () => ({ argv: ['yes'] });
-    expect(await copy(`vnode1:/x`, 'here').catch(() => undefined)).toMatchObject({ code: 1 });
-  });
-});
-
-describe('breaks', () => {
-  beforeEach(() => {
-    mkdirSync(join(host, 'd'));
-    writeFileSync(join(host, 'd/f'), 'x');
-    mkdirSync(join(guest, 'd'));
-    writeFileSync(join(guest, 'd/f'), 'x');
-  });
-
-  test('a node that cannot be reached', async () => {
-    handlers['node.shellCommand'] = () => ({ argv: gnu('echo Connection refused >&2; exit 255') });
-    const unreachable = { code: 1, stdout: '', stderr: 'Could not reach this node. Try again later.\n' };
-    expect(await copy('d', 'vnode1:/tmp')).toEqual(unreachable);
-    expect(await copy('vnode1:/tmp/x', '.')).toEqual(unreachable);
-  });
-
-  test.each([
-    ['on the way here', SENDS, () => [`vnode1:${guest}/d`, 'new'], () => join(host, 'new')],
-    ['on the way there', RECEIVES, () => ['d', `vnode1:${guest}/new`], () => join(guest, 'new')],
-  ])('the connection breaks %s', async (_, mark, words, target) => {
-    // At the border between two members tar itself does not notice.
-    handlers['node.shellCommand'] = ({ command = '' }) => ({
-      argv: gnu(command.includes(mark) ? `(${command}\n) | head -c 512; exit 255` : command),
-    });
-    const [from = '', to = ''] = words();
-    expect(await copy(from, to)).toMatchObject({
-      code: 1,
-      stderr: 'Could not reach this node. Try again later.\n',
-    });
-    expect(existsSync(target())).toBe(false);
-  });
-
-  test.each([
-    ['SIGINT', 'here', SENDS, () => [`vnode1:${guest}/d`, 'new'], () => [host, 'new']],
-    ['SIGINT', 'there', RECEIVES, () => ['d', `vnode1:${guest}/new`], () => [guest, 'new']],
-    ['SIGTERM', 'there', RECEIVES, () => ['d', `vnode1:${guest}/new`], () => [guest, 'new']],
-    ['SIGHUP', 'here', SENDS, () => [`vnode1:${guest}/d`, 'new'], () => [host, 'new']],
-  ] as const)('%s while bytes go %s', async (signal, _, mark, words, place) => {
-    const pid = join(folder, 'pid');
-    handlers['node.shellCommand'] = ({ command = '' }) => ({
-      argv: gnu(command.includes(mark) ? `${command}\necho $$ >${pid}; sleep 1000` : command),
-    });
-    const [from = '', to = ''] = words();
-    const { child, ended } = startCopy(from, to);
-    const process = await until(
-      'the transfer',
-      () => (existsSync(pid) ? readFileSync(pid, 'utf8').trim() : ''),
-      (text) => text !== '',
-    );
-    child.kill(signal);
-    expect(await ended).toMatchObject({ code: 130, stdout: '' });
-    const [where = '', name = ''] = place();
-    expect(readdirSync(where)).not.toContain(name);
-    expect(existsSync(`/proc/${process}`)).toBe(false);
-    rmSync(pid);
-  });
-
-  test('progress on a terminal, where ctrl-C ends a node that sends without end', async () => {
-    handlers['node.shellCommand'] = ({ command = '' }) => ({
-      argv: gnu(command.includes(SENDS) ? `${command}\nexec cat /dev/zero` : command),
-    });
-    const args = [program, 'node', 'cp', `vnode1:${guest}/d`, 'new'];
-    const pty = spawnPty(process.execPath, args, { env, cwd: host, cols: 200, rows: 50 });
-    let text = '';
-    pty.onData((data) => (text += data));
-    const exit = new Promise((resolve) => pty.onExit(({ exitCode }) => resolve(exitCode)));
-    await until(
-      'progress',
-      () => text,
-      (shown) => /Copying: [\d.]+ [kMG]B, [\d.]+ [kMG]B\/s/.test(shown),
-    );
-    pty.write('\u0003');
-    expect(await exit).toBe(130);
-    expect(readdirSync(host)).toEqual(['d']);
-  });
-
-  test('a sender that cannot read all copies nothing', async () => {
-    handlers['node.shellCommand'] = ({ command = '' }) => ({
-      argv: gnu(
-        command.includes(SENDS)
-          ? `${command}\necho 'tar: ./g: Cannot open: Permission denied' >&2; exit 2`
-          : command,
-      ),
-    });
-    expect(await copy(`vnode1:${guest}/d`, 'new')).toMatchObject({
-      code: 1,
-      stderr: `Could not read vnode1:${guest}/d: g: Cannot open: Permission denied\n`,
-    });
-    expect(existsSync(join(host, 'new'))).toBe(false);
-  });
-
-  test('a receiver that cannot write says why', async () => {
-    handlers['node.shellCommand'] = ({ command = '' }) => ({
-      argv: gnu(
-        command.includes(RECEIVES)
-          ? "echo 'tar: ./f: Cannot write: No space left on device' >&2; exit 2"
-          : command,
-      ),
-    });
-    truncateSync(join(host, 'd/f'), 10_000_000);
-    expect((await copy('d', `vnode1:${guest}/new`)).stderr).toBe(
-      `Could not write vnode1:${guest}/new: f: Cannot write: No space left on device\n`,
-    );
-  });
-
-  test('sockets are left out, and it says so', async () => {
-    const listen = 'require("net").createServer().listen("d/s", () => process.kill(process.pid, "SIGKILL"))';
-    spawn(process.execPath, ['-e', listen], { cwd: host });
-    await until(
-      'the socket',
-      () => existsSync(join(host, 'd/s')),
-      (is) => is,
-    );
-    expect(await copy('d', `vnode1:${guest}/new`)).toMatchObject({
-      code: 0,
-      stderr: 'Warning: s: socket ignored\n',
-    });
-    expect(readdirSync(join(guest, 'new'))).toEqual(['f']);
-  });
-});
-
 describe('parts', () => {
   test.each([
     ['n:/a/', 'n', '/a', 'a', true],
@@ -583,11 +271,13 @@ describe('parts', () => {
   });
 
   test("names of nodes complete before the colon, files where no node's name begins so", async () => {
-    handlers['node.list'] = () => [node('vnode1')];
+    cli.handlers['node.list'] = () => [node('vnode1')];
     const complete = (...words: string[]) =>
       new Promise((resolve) => {
         let text = '';
-        const child = spawn(process.execPath, [program, '__complete', '--', 'node', 'cp', ...words], { env });
+        const child = spawn(process.execPath, [program, '__complete', '--', 'node', 'cp', ...words], {
+          env: cli.env,
+        });
         child.stdout.on('data', (data) => (text += String(data)));
         child.on('close', () => resolve(text));
       });
