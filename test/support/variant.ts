@@ -21,8 +21,13 @@ export function programOfHost(path: string): Record<string, string> {
   return Object.fromEntries([[`usr/sbin/${basename(path)}`, path], ...files]);
 }
 
-/** Imports the tiny image with files removed or added, under another name. */
-export async function importVariant(lab: TestLab, name: string, change: Change): Promise<void> {
+/** Imports the tiny image with files removed or added, under another name (or, with `--force` in `options`, its own). */
+export async function importVariant(
+  lab: TestLab,
+  name: string,
+  change: Change,
+  ...options: string[]
+): Promise<void> {
   const { tar, labels } = await defaultImageTar('pc-x86-64-tiny');
   const folder = mkdtempSync(join(tmpdir(), 'by-variant-'));
   try {
@@ -46,7 +51,7 @@ export async function importVariant(lab: TestLab, name: string, change: Change):
       });
     }
     const flags = Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]);
-    await lab.bootyard('image', 'import', copy, name, ...flags);
+    await lab.bootyard('image', 'import', copy, name, ...flags, ...options);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
