@@ -151,7 +151,7 @@ describe('in the shells themselves', () => {
     };
     await typed('bootyard no', 'node ');
     await typed('bootyard node snap', 'snapshot ');
-    await typed('bootyard node config vnode1 ra', 'vnode1 ram=');
+    await typed('bootyard node config vnode1 ra\t1G', 'vnode1 ram=1G');
     await typed('bootyard node config vnode1 boot.mode=hybrid-v', 'vnode1 boot.mode=hybrid-volatile ');
     await typed('bootyard node reboot vnode1,vnode2', 'reboot vnode1,vnode22 ');
     await typed('bootyard node cp vnode2', 'cp vnode22:');
