@@ -24,10 +24,8 @@ test('UEFI fetches iPXE by PXE, which boots the same image by the same scripts',
   );
 });
 
-/** What the guest writes to have its firmware boot by HTTP next: `BootNext` (UEFI specification 2.10, 3.3) with attributes. */
+/** Has the guest's firmware boot by HTTP next: `BootNext` (UEFI specification 2.10, 3.3), behind its attributes. */
 const bootByHttpNext = `set -e
-modprobe efivarfs
-mount -t efivarfs none /sys/firmware/efi/efivars
 cd /sys/firmware/efi/efivars
 id=8be4df61-93ca-11d2-aa0d-00e098032b8c
 for option in Boot0*-$id; do
