@@ -61,6 +61,12 @@ export const NodeSettings = z.object({
     .enum(['true', 'false'], { error: 'true or false' })
     .optional()
     .describe('whether the node may mount /persist, which outlives reboots and images'),
+  'kexec.allow': z
+    .enum(['true', 'false'], { error: 'true or false' })
+    .optional()
+    .describe(
+      "whether an image's own reboot script may use kexec; virtual nodes reboot by themselves and run no such script",
+    ),
   firmware: z
     .enum(['ipxe', 'pxe', 'uefi'], { error: 'ipxe, pxe or uefi' })
     .optional()
@@ -94,6 +100,7 @@ export const nodeDefaults: FullSettings = {
   'boot.timeout': 180,
   'boot.retries': 9,
   'mount.persist': 'true',
+  'kexec.allow': 'true',
   firmware: 'ipxe',
   accel: 'auto',
   expose: 'none',

@@ -45,8 +45,8 @@ test.runIf(isLong)(
     await lab.bootyard('node', 'reboot', '--hard', 'n2');
     await lab.bootyard('node', 'wait', '--timeout', '600', 'n2');
     const text = JSON.stringify((await lab.timeline('n2')).stages);
-    expect(text).toContain('UEFI HTTPv4');
-    expect(text).toContain('walt-x86-64-snponly.efi');
+    expect(text).toContain('UEFI: Start HTTP Boot over IPv4');
+    expect(text).toContain('http walt-x86-64-snponly.efi');
     expect(text).toContain('bootyard-stage1.ipxe');
   },
   1_500_000,

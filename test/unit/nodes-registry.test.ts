@@ -167,6 +167,7 @@ describe('settings', () => {
       'disks=none',
       'expose=none',
       'firmware=ipxe',
+      'kexec.allow=true',
       'mount.persist=true',
       'netsetup=LAN',
       'networks=walt-net',
