@@ -106,8 +106,9 @@ test('a flood that nobody takes costs bounded memory', async () => {
   const { fromGuest } = await start({ delayMs: 1 });
   fromGuest.target.pause();
   const chunk = Buffer.concat(Array.from({ length: 600 }, () => framed(Buffer.alloc(100))));
-  for (let i = 0; i < 8000; i++) if (!fromGuest.source.write(chunk)) await once(fromGuest.source, 'drain');
+  // A gigabyte: what is kept is bounded, what waits for the garbage collector comes on top.
+  for (let i = 0; i < 16_000; i++) if (!fromGuest.source.write(chunk)) await once(fromGuest.source, 'drain');
   const status = readFileSync(`/proc/${shaper?.pid}/status`, 'latin1');
-  expect(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1])).toBeLessThan(250_000);
+  expect(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1])).toBeLessThan(500_000);
   expect(shaper?.exitCode).toBeNull();
 }, 60_000);
