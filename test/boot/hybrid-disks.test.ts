@@ -9,7 +9,7 @@ import { importVariant } from '../support/variant.ts';
 const lab = new TestLab();
 const random = generator(Number(process.env.HYBRID_SEED ?? 3));
 /** `npm run test:all` cuts the power more often. */
-const CUTS = process.env.BOOTYARD_TEST_ALL === undefined ? 4 : 20;
+const CUTS = process.env.BOOTYARD_TEST_ALL === undefined ? 2 : 20;
 const TINY = 'pc-x86-64-tiny';
 
 beforeAll(async () => {
@@ -70,7 +70,10 @@ describe('a power cut', () => {
       expect([cut, await bootMode(lab, 'cut1')]).toEqual([cut, 'hybrid-volatile']);
       expect([cut, isComplete, (await copiedBytes(lab, 'cut1')) > 0]).toEqual([cut, isComplete, !isComplete]);
       const id = (await lab.inNode('cut1', '. /bin/walt-env; echo $walt_image_id')).trim();
-      const compare = `cd /run/walt/rootfs/mnt/nfsroot && find usr lib sbin boot -type f | sort | xargs cat | sha256sum; cd ${PARTITION}/walt_hybrid/${id}/image && find usr lib sbin boot -type f | sort | xargs cat | sha256sum`;
+      // The image's template is filled in where the server injects it, not in the copy.
+      const sum =
+        'find usr lib sbin boot -type f ! -name server-params.ipxe -print0 | sort -z | xargs -0 cat | sha256sum';
+      const compare = `cd /run/walt/rootfs/mnt/nfsroot && ${sum}; cd ${PARTITION}/walt_hybrid/${id}/image && ${sum}`;
       const [served, copied] = (await lab.inNode('cut1', compare)).split('\n');
       expect([cut, copied]).toEqual([cut, served]);
       if (cut === CUTS - 1) break;

@@ -11,7 +11,8 @@ import { expectConsistent } from '../support/persist-check.ts';
 const lab = new TestLab();
 const random = generator(Number(process.env.PERSIST_SEED ?? 5));
 /** `npm run test:all` cuts the power more often. */
-const CUTS = process.env.BOOTYARD_TEST_ALL === undefined ? 4 : 20;
+const CUTS = process.env.BOOTYARD_TEST_ALL === undefined ? 2 : 20;
+const KILLS = process.env.BOOTYARD_TEST_ALL === undefined ? 1 : 3;
 const WRITERS = 3;
 /** that each of them does while the daemon is killed */
 const ITEMS = 300;
@@ -116,7 +117,7 @@ describe('a power cut', () => {
 describe('kill -9 of the daemon', () => {
   test('while a guest writes: it goes on by itself, and all that was said to be done is there', async () => {
     const writers = new Writers('killed', ITEMS);
-    for (let kill = 0; kill < 3; kill++) {
+    for (let kill = 0; kill < KILLS; kill++) {
       await writers.progress(40);
       await delay(random(1000));
       const before = (await lab.status()).daemon?.pid ?? 0;
