@@ -11,7 +11,7 @@ import { expectConsistent } from '../support/persist-check.ts';
 const lab = new TestLab();
 const random = generator(Number(process.env.PERSIST_SEED ?? 5));
 /** `npm run test:all` cuts the power more often. */
-const CUTS = process.env.BOOTYARD_TEST_ALL === undefined ? 2 : 20;
+const CUTS = process.env.BOOTYARD_TEST_ALL === undefined ? 1 : 20;
 const KILLS = process.env.BOOTYARD_TEST_ALL === undefined ? 1 : 3;
 const WRITERS = 3;
 /** that each of them does while the daemon is killed */

@@ -6,7 +6,7 @@ import { importVariant } from '../support/variant.ts';
 const lab = new TestLab();
 const nodes = ['n1', 'n2'] as const;
 /** `npm run test:all` makes more small files. */
-const FILES = process.env.BOOTYARD_TEST_ALL === undefined ? 1000 : 10_000;
+const FILES = process.env.BOOTYARD_TEST_ALL === undefined ? 300 : 10_000;
 
 beforeAll(async () => {
   await lab.importDefault('pc-x86-64-tiny');
