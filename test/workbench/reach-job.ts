@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import type { Locator } from 'playwright-core';
 import { until, type TestLab } from '../support/lab.ts';
 import { PANEL_TERMINAL, type Person } from './person.ts';
@@ -15,7 +15,7 @@ export class ReachJob {
     this.#person = person;
     this.#lab = lab;
     this.#workspace = workspace;
-    mkdirSync(join(workspace, 'back'));
+    mkdirSync(join(workspace, 'back/target'), { recursive: true });
   }
 
   async runOnBoth(first: string, second: string): Promise<void> {
@@ -167,8 +167,13 @@ export class ReachJob {
   async #copyFromTo(name: string, path: string): Promise<void> {
     await this.#choose(name, 'Copy from Node...');
     await this.#person.answer(`Copy from ${name}`, path);
-    const input = await this.#person.input('Copy ');
+    const input = await this.#person.input(`Copy ${posix.basename(path)} to`);
+    // The dialog takes its time, for the folder where it begins (this one, or the one of the last copy) as for what is typed.
+    const folder = (name: string): Locator =>
+      this.#person.page.locator(`.quick-input-widget .monaco-list-row[aria-label="${name}"]`);
+    await folder('back').or(folder('target')).waitFor();
     await input.fill(`${this.#workspace}/back/`);
+    await folder('target').waitFor();
     await this.#person.page.locator('.quick-input-widget .monaco-button', { hasText: 'Copy Here' }).click();
   }
 
