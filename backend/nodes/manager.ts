@@ -4,6 +4,7 @@ import type { Timeline } from '../events/timeline.ts';
 import { BootRecords } from '../state/boot-records.ts';
 import { SnapshotRecords } from '../state/snapshot-records.ts';
 import type { ConsoleViewer } from './console.ts';
+import { untilBooted } from './boot-wait.ts';
 import { parseRange } from './console-replay.ts';
 import { parseExpose, settleExpose } from './expose.ts';
 import { nodeConfigText, parseBootMode } from './boot-mode.ts';
@@ -126,35 +127,17 @@ export class NodeManager {
     return this.#each(this.#resolve(set), (supervisor) => supervisor.stop());
   }
 
-  /**
-   * Resolves when all nodes are booted. Throws `node.failed` as soon as one has failed or is off, `node.timeout` when
-   * time is up (a negative time means none, as for WalT), and the reason of `signal`.
-   */
+  /** As `untilBooted`, for a set of nodes. */
   wait(set: string[], timeoutSeconds: number | undefined, signal: AbortSignal): Promise<NodeInfo[]> {
     const chosen = this.#resolve(set);
-    const { promise, resolve, reject } = Promise.withResolvers<NodeInfo[]>();
-    const check = () => {
-      const nodes = chosen.map((supervisor) => supervisor.info());
-      const lost = nodes.find(
-        (node) => node.state === 'failed' || node.state === 'off' || !this.#registry.byMac(node.mac),
-      );
-      if (lost) reject(notComing(lost));
-      else if (nodes.every((node) => node.state === 'booted')) resolve(nodes);
-    };
-    const abort = () => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
-    const limited = timeoutSeconds !== undefined && timeoutSeconds >= 0;
-    const timer = limited
-      ? setTimeout(() => reject(waitTimeout(chosen)), Math.min(timeoutSeconds * 1000, 2 ** 31 - 1))
-      : undefined;
-    this.#watchers.add(check);
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) abort();
-    check();
-    return promise.finally(() => {
-      clearTimeout(timer);
-      this.#watchers.delete(check);
-      signal.removeEventListener('abort', abort);
-    });
+    const look = () =>
+      chosen.map((supervisor) => ({
+        ...supervisor.info(),
+        isRemoved: !this.#registry.byMac(supervisor.record.mac),
+      }));
+    return untilBooted(look, this.#watchers, timeoutSeconds, signal).then(() =>
+      chosen.map((supervisor) => supervisor.info()),
+    );
   }
 
   /**
@@ -381,20 +364,6 @@ function planned(record: NodeRecord | undefined): PlannedNode | undefined {
   if (!record) return undefined;
   const { mac, ip, name, model, image } = record;
   return { mac, ip, name, model, image };
-}
-
-function notComing(node: NodeInfo): BootyardError {
-  const what =
-    node.state === 'failed' ? `Failed: node ${node.name} did not boot.` : `Node ${node.name} is off.`;
-  return new BootyardError('node.failed', node.reason ? `${what} ${node.reason}` : what, { node: node.name });
-}
-
-function waitTimeout(chosen: NodeSupervisor[]): BootyardError {
-  const pending = chosen.map((supervisor) => supervisor.info()).filter((node) => node.state !== 'booted');
-  const list = pending.map((node) => `${node.name} (${node.state}${node.stage ? `, ${node.stage}` : ''})`);
-  return new BootyardError('node.timeout', `Timeout was reached. Not booted: ${list.join(', ')}.`, {
-    nodes: pending.map((node) => node.name),
-  });
 }
 
 function stillRunning(names: string[]): BootyardError {

@@ -1,26 +1,21 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { nodeModel } from '../boot/models.ts';
-import type { NodeFirmware } from '../boot/firmware.ts';
 import { messageOf } from '../errors.ts';
 import type { BusEvent } from '../events/bus.ts';
 import { copySentence, type Timeline } from '../events/timeline.ts';
+import { BootDelay } from './boot-delay.ts';
 import { BootJournal } from './boot-journal.ts';
 import { guestEnd, isPanicEnd } from './console-scanner.ts';
 import { NodeConsole } from './console.ts';
-import type { ReadyDisk } from './disks/apply.ts';
 import { DiskPause } from './disks/pause.ts';
 import type { NodeInfo } from './info.ts';
 import { forget, Machine, machinePlace, type MachineEnd, type MachinePlace } from './machine.ts';
+import { MachineLaunch, type MachineMedia } from './machine-launch.ts';
 import { NodeDisks } from './disks/node-disks.ts';
-import { deviceTree } from './machines/device-tree.ts';
-import type { NetworkCard } from './networks/arguments.ts';
 import { NodeNetworks } from './networks/node-networks.ts';
 import { NodeStatus } from './node-status.ts';
 import { PanicWatch } from './panic-watch.ts';
 import { TIMES, type PlannedNode, type SupervisorParts } from './parts.ts';
-import { qemuArguments, type Machine as VirtualMachine } from './qemu.ts';
 import type { QmpEvent } from './qmp.ts';
 import { Recovery, type Start } from './recovery.ts';
 import type { NodeRecord, Running, StartedMachine } from './registry.ts';
@@ -48,6 +43,7 @@ export class NodeSupervisor {
   readonly #networks: NodeNetworks;
   readonly #folder: string;
   readonly #place: MachinePlace;
+  readonly #launch: MachineLaunch;
   readonly #console: NodeConsole;
   readonly #journal: BootJournal;
   readonly #panics = new PanicWatch((text) => this.#panicked(text));
@@ -55,8 +51,7 @@ export class NodeSupervisor {
   readonly #status: NodeStatus;
   readonly #recovery: Recovery;
   readonly #pause: DiskPause;
-  /** ends the wait before a boot */
-  #delaying: AbortController | undefined;
+  readonly #delay = new BootDelay();
   #machine: Machine | undefined;
   /** the node as its boot plan knows it: a new name counts from the next boot */
   #planned: PlannedNode | undefined;
@@ -71,6 +66,9 @@ export class NodeSupervisor {
     const { network, paths } = parts;
     this.#networks = new NodeNetworks({ record, folder: this.#folder, run: paths.run, network });
     this.#place = machinePlace(this.#folder, parts.paths.run, record.mac);
+    const { disks } = this;
+    const [folder, networks, place] = [this.#folder, this.#networks, this.#place];
+    this.#launch = new MachineLaunch({ record, planner: parts.planner, folder, place, disks, networks });
     this.#console = new NodeConsole({
       logFile: this.#place.consoleLog,
       socket: this.#place.consoleSocket,
@@ -112,13 +110,13 @@ export class NodeSupervisor {
 
   /** Switches the node on, or off and on again. Resolves when QEMU runs; throws with the reason when it does not. */
   powerOn(): Promise<void> {
-    this.#delaying?.abort();
+    this.#delay.end();
     return this.#turns.take(() => this.#start({ fresh: true }));
   }
 
   /** Soft by the node's own service when it is booted, else (or when that fails) hard. Resolves when the next boot began. */
   reboot(hard: boolean): Promise<void> {
-    this.#delaying?.abort();
+    this.#delay.end();
     return this.#turns.take(async () => {
       const machine = hard || this.#status.state !== 'booted' ? undefined : this.#machine;
       const soft =
@@ -128,7 +126,7 @@ export class NodeSupervisor {
   }
 
   stop(): Promise<void> {
-    this.#delaying?.abort();
+    this.#delay.end();
     return this.#turns.take(async () => {
       const wasRunning = this.isRunning;
       await this.#end('off', null);
@@ -151,13 +149,13 @@ export class NodeSupervisor {
 
   /** The node goes on from a snapshot, whatever it does now. Resolves when the machine runs. */
   restore(snapshot: SnapshotStart): Promise<void> {
-    this.#delaying?.abort();
+    this.#delay.end();
     return this.#turns.take(() => this.#startFrom(snapshot));
   }
 
   /** Stops the node and removes everything of it from the disk. */
   discard(): Promise<void> {
-    this.#delaying?.abort();
+    this.#delay.end();
     return this.#turns.take(async () => {
       await this.#end('off', null);
       await this.#networks.detach();
@@ -172,7 +170,7 @@ export class NodeSupervisor {
 
   /** The daemon ends: the machine goes on. */
   async release(): Promise<void> {
-    this.#delaying?.abort();
+    this.#delay.end();
     await this.#turns.close();
     this.#clearTimers();
     this.#journal.close();
@@ -223,7 +221,10 @@ export class NodeSupervisor {
     await this.#end('off', null);
     this.#status.become('booting', start.reason ?? null);
     const { record } = this;
-    if (!(await this.#delay(start))) return;
+    const setting = withDefaults(record.settings)['boot.delay'];
+    const say = (message: string | null) =>
+      this.#status.become('booting', [start.reason, message].filter(Boolean).join(' ') || null);
+    if (!(await this.#delay.wait(setting, say))) return;
     // May take seconds once on a host; the boot's time begins after it.
     const { accel: chosen } = withDefaults(record.settings);
     const accel = chosen === 'auto' ? (await this.#parts.acceleration(record.model)).accel : chosen;
@@ -231,19 +232,17 @@ export class NodeSupervisor {
     const retriesLeft = start.retriesLeft ?? withDefaults(record.settings)['boot.retries'];
     this.#planned = this.#asPlanned();
     try {
-      const disks = await this.disks.prepare(this.#turns.closing, (message) =>
-        this.#status.become('booting', message),
+      const { plan, media, settings } = await this.#launch.prepare(
+        this.#planned,
+        accel,
+        this.#turns.closing,
+        say,
       );
-      const { planner } = this.#parts;
-      const settings = withDefaults(record.settings);
-      const firmware = planner.firmware(settings.firmware, this.#planned, this.#folder);
-      const tree = await deviceTree(this.#machineOf(), accel, { ...firmware, folder: this.#folder });
-      const plan = await planner.plan(this.#planned, this.#folder, tree);
-      const cards = await this.#networks.attach(settings);
       this.#console.begin(`${record.name} boots again, ${new Date(startedAt).toISOString()}`, start.fresh);
       const machine = { settings, accel };
       this.#begin({ boot: plan.id, startedAt, selfReboots: start.selfReboots ?? 0, retriesLeft, machine });
-      await this.#launch(machine, { ...firmware, disks, cards }, plan.warnings);
+      for (const sentence of plan.warnings) this.#status.warn(sentence);
+      await this.#startMachine(machine, media);
     } catch (error) {
       this.#console.disconnect();
       await this.#settle('failed', messageOf(error));
@@ -274,13 +273,11 @@ export class NodeSupervisor {
       const retriesLeft = withDefaults(record.settings)['boot.retries'];
       const started = { boot: plan.id, startedAt, selfReboots: 0, retriesLeft, machine: from.machine };
       this.#begin({ ...started, restoring: name });
-      const disks = await from.disks(this.#folder);
-      const settings = withDefaults(from.machine.settings);
-      const cards = await this.#networks.attach(settings, from.isCopyFor(record));
+      const media = await this.#launch.prepareSnapshot(this.#planned, from);
       this.#console.begin(`${record.name} goes on from snapshot ${name}`, false);
-      const firmware = this.#parts.planner.firmware(settings.firmware, this.#planned, this.#folder);
-      const machine = await this.#launch(from.machine, { ...firmware, disks, cards }, [], from);
-      const warning = await from.wake(machine, this.#place, record, () => this.#networks.connect(settings));
+      const machine = await this.#startMachine(from.machine, media, from);
+      const connect = () => this.#networks.connect(withDefaults(from.machine.settings));
+      const warning = await from.wake(machine, this.#place, record, connect);
       const { running } = record;
       if (running) this.#parts.registry.setRunning(record.mac, { ...running, restoring: undefined });
       if (warning) this.#status.warn(warning);
@@ -300,48 +297,14 @@ export class NodeSupervisor {
     await this.#settle('failed', reason);
   }
 
-  /** Waits as `boot.delay` says; false when another command came meanwhile. */
-  async #delay(start: Start): Promise<boolean> {
-    const setting = withDefaults(this.record.settings)['boot.delay'];
-    const seconds = setting === 'random' ? 1 + Math.floor(Math.random() * 10) : setting;
-    if (seconds === 0) return true;
-    const waits = `Waits ${seconds} s before its boot (boot.delay).`;
-    this.#status.become('booting', [start.reason, waits].filter(Boolean).join(' '));
-    this.#delaying = new AbortController();
-    const { signal } = this.#delaying;
-    await delay(seconds * 1000, undefined, { signal }).catch(() => undefined);
-    this.#delaying = undefined;
-    if (signal.aborted) return false;
-    this.#status.become('booting', start.reason ?? null);
-    return true;
-  }
-
-  async #launch(
-    started: StartedMachine,
-    media: NodeFirmware & { disks: readonly ReadyDisk[]; cards: readonly NetworkCard[] },
-    warnings: readonly string[],
-    from?: SnapshotStart,
-  ): Promise<Machine> {
-    const { accel } = started;
-    const described = { ...this.#machineOf(), settings: withDefaults(started.settings) };
-    const { model, settings } = described;
-    const files = { ...media, ...this.#place };
-    const qemu = `QEMU with ${accel.toUpperCase()}, ${settings.ram}`;
-    const firmware = nodeModel(model).firmware ?? settings.firmware.replace('uefi', 'UEFI');
+  async #startMachine(started: StartedMachine, media: MachineMedia, from?: SnapshotStart): Promise<Machine> {
+    const { qemu, firmware } = this.#launch.words(started);
     if (from) this.#journal.restored(`restored from snapshot ${from.snapshot.name}, ${qemu}`);
     else this.#journal.powerOn(`${qemu}, firmware ${firmware}`);
-    for (const sentence of warnings) this.#status.warn(sentence);
-    const argv = qemuArguments(described, files, accel);
-    if (from) argv.push('-incoming', 'defer');
-    const machine = await Machine.start(
-      argv,
-      this.#place,
-      (event) => this.#qemuEvent(event),
-      (waiting) => from?.load(waiting) ?? Promise.resolve(),
-    );
+    const machine = await this.#launch.start(started, media, (event) => this.#qemuEvent(event), from);
     this.#follow(machine);
     await this.disks.attached(media.disks.length);
-    this.#status.publishQemu('started', `pid ${machine.pid}, ${accel}`);
+    this.#status.publishQemu('started', `pid ${machine.pid}, ${started.accel}`);
     return machine;
   }
 
@@ -450,12 +413,6 @@ export class NodeSupervisor {
   #qemuEvent(event: QmpEvent): void {
     this.#pause.take(event);
     if (event.event === 'GUEST_PANICKED') this.#status.publishQemu('panicked', 'the panic device says so');
-  }
-
-  /** As QEMU is to make it, by the settings of now. */
-  #machineOf(): VirtualMachine {
-    const { model, name, settings } = this.record;
-    return { model, name, settings: withDefaults(settings) };
   }
 
   #asPlanned(): PlannedNode {
