@@ -241,6 +241,8 @@ export class NodeSupervisor {
       this.#console.begin(`${record.name} boots again, ${new Date(startedAt).toISOString()}`, start.fresh);
       const machine = { settings, accel };
       this.#begin({ boot: plan.id, startedAt, selfReboots: start.selfReboots ?? 0, retriesLeft, machine });
+      const { qemu, firmware } = this.#launch.words(machine);
+      this.#journal.powerOn(`${qemu}, firmware ${firmware}`);
       for (const sentence of plan.warnings) this.#status.warn(sentence);
       await this.#startMachine(machine, media);
     } catch (error) {
@@ -275,6 +277,7 @@ export class NodeSupervisor {
       this.#begin({ ...started, restoring: name });
       const media = await this.#launch.prepareSnapshot(this.#planned, from);
       this.#console.begin(`${record.name} goes on from snapshot ${name}`, false);
+      this.#journal.restored(`restored from snapshot ${name}, ${this.#launch.words(from.machine).qemu}`);
       const machine = await this.#startMachine(from.machine, media, from);
       const connect = () => this.#networks.connect(withDefaults(from.machine.settings));
       const warning = await from.wake(machine, this.#place, record, connect);
@@ -298,9 +301,6 @@ export class NodeSupervisor {
   }
 
   async #startMachine(started: StartedMachine, media: MachineMedia, from?: SnapshotStart): Promise<Machine> {
-    const { qemu, firmware } = this.#launch.words(started);
-    if (from) this.#journal.restored(`restored from snapshot ${from.snapshot.name}, ${qemu}`);
-    else this.#journal.powerOn(`${qemu}, firmware ${firmware}`);
     const machine = await this.#launch.start(started, media, (event) => this.#qemuEvent(event), from);
     this.#follow(machine);
     await this.disks.attached(media.disks.length);
