@@ -167,6 +167,11 @@ export class ApiClient {
     return this.stream((await this.call('node.replay', { node, range, speed }, options)).stream);
   }
 
+  /** What `ping` says of a node; see `node.ping`. */
+  async ping(node: string, options: CallOptions = {}): Promise<ClientStream> {
+    return this.stream((await this.call('node.ping', { node }, options)).stream);
+  }
+
   /** Lists a port of this host that the caller has opened (`openHostPort`), or could not, until the stream is closed. */
   async holdPort(port: Params<'port.hold'>, options: CallOptions = {}): Promise<ClientStream> {
     return this.stream((await this.call('port.hold', port, options)).stream);

@@ -27,6 +27,11 @@ export async function openShell(session: Session, node: string): Promise<void> {
 
 async function runShell(lab: LabSession, node: string): Promise<void> {
   const { session } = lab;
+  const nodes = await lab.call('node.list', { nodes: [node] });
+  if (nodes.length > 1) {
+    const hint = '`bootyard node run` runs a command in all of them';
+    throw new BootyardError('node.several', `Sorry, '${node}' is several nodes: name one; ${hint}.`);
+  }
   await waitOrProceed(lab, [node]);
   const { argv } = await lab.call('node.shellCommand', { node, tty: isatty(0) });
   if (isatty(0)) session.print('Caution: changes outside /persist will be lost on next node reboot.');
@@ -55,23 +60,23 @@ export async function runInNodes(
     session.exitCode = await session.leavingInterrupts(() => runWithTerminal(argv));
     return;
   }
-  const failures = await inParallel(nodes, async (node) => runPrefixed(await argvOf(node), `${node}: `));
-  for (const { node, code } of failures) session.say(`${node}: exit code ${code}`);
-  session.exitCode = failures.length > 0 ? 1 : 0;
+  const codes = await inParallel(nodes, async (node) => runPrefixed(await argvOf(node), `${node}: `));
+  for (const { node, result } of codes) if (result !== 0) session.say(`${node}: exit code ${result}`);
+  session.exitCode = codes.some(({ result }) => result !== 0) ? 1 : 0;
 }
 
-async function inParallel(
-  nodes: string[],
-  run: (node: string) => Promise<number>,
-): Promise<{ node: string; code: number }[]> {
-  const results: { node: string; code: number }[] = [];
+/** Runs some at a time; the results are in the order of the nodes. */
+export async function inParallel<T>(
+  nodes: readonly string[],
+  run: (node: string) => Promise<T>,
+): Promise<{ node: string; result: T }[]> {
+  const results: { node: string; result: T }[] = [];
   const queue = nodes[Symbol.iterator]();
   const worker = async () => {
-    for (const node of queue) results.push({ node, code: await run(node) });
+    for (const node of queue) results.push({ node, result: await run(node) });
   };
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, nodes.length) }, worker));
-  const failed = results.filter((result) => result.code !== 0);
-  return failed.sort((one, other) => nodes.indexOf(one.node) - nodes.indexOf(other.node));
+  return results.sort((one, other) => nodes.indexOf(one.node) - nodes.indexOf(other.node));
 }
 
 async function runWithTerminal(argv: readonly string[]): Promise<number> {
@@ -108,7 +113,9 @@ async function exitCodeOf(child: ReturnType<typeof start>): Promise<number> {
 
 /** Whole lines, so that those of several nodes do not run into each other. */
 export async function copyLines(from: Readable, to: NodeJS.WritableStream, prefix: string): Promise<void> {
-  for await (const line of linesOf(from)) {
-    if (!to.write(Buffer.concat([Buffer.from(prefix), line, Buffer.from('\n')]))) await once(to, 'drain');
-  }
+  for await (const line of linesOf(from)) await writeLine(to, prefix, line);
+}
+
+export async function writeLine(to: NodeJS.WritableStream, prefix: string, line: Buffer): Promise<void> {
+  if (!to.write(Buffer.concat([Buffer.from(prefix), line, Buffer.from('\n')]))) await once(to, 'drain');
 }

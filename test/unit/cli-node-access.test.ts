@@ -1,7 +1,10 @@
 import { Readable, Writable } from 'node:stream';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import type { ByteStream } from '../../backend/api/contract.ts';
+import type { ServedHandlers } from '../../backend/api/server.ts';
 import { copyLines } from '../../backend/cli/node-run.ts';
+import { BootyardError } from '../../backend/errors.ts';
+import { node } from '../support/api-lab.ts';
 import { booted, CommandLine, here } from '../support/cli.ts';
 
 const cli = new CommandLine();
@@ -169,18 +172,57 @@ function handlersOf(round: () => number): void {
   });
 }
 
+const pinged: ServedHandlers['node.ping'] = ({ node }, context) => {
+  if (node === 'c') throw new BootyardError('node.off', 'Node c is off.');
+  const stream = context.openStream();
+  stream.write(Buffer.from('PING\n'));
+  stream.end(node === 'b' ? 'Node b does not answer.' : undefined);
+  return { stream: stream.id };
+};
+
 test('node ping prints what comes as it comes, and fails with the sentence at the end', async () => {
-  cli.handlers['node.ping'] = ({ node }, context) => {
-    const stream = context.openStream();
-    stream.write(Buffer.from('PING\n'));
-    stream.end(node === 'a' ? undefined : 'Node b does not answer.');
-    return { stream: stream.id };
-  };
+  cli.handlers['node.ping'] = pinged;
   expect(await bootyard(['node', 'ping', 'a'])).toEqual({ code: 0, stdout: 'PING\n', stderr: '' });
   expect(await bootyard(['node', 'ping', 'b'])).toEqual({
     code: 1,
     stdout: 'PING\n',
     stderr: 'Node b does not answer.\n',
+  });
+});
+
+test('node ping on several names their lines, and fails when one does not answer', async () => {
+  Object.assign(cli.handlers, { 'node.list': booted, 'node.ping': pinged });
+  const some = await bootyard(['node', 'ping', 'a,c,b']);
+  expect(some.stdout.trim().split('\n').toSorted()).toEqual(['a: PING', 'b: PING']);
+  expect(some).toMatchObject({ code: 1, stderr: 'Node c is off.\nNode b does not answer.\n' });
+  expect(await bootyard(['node', 'ping', 'a,d'])).toMatchObject({ code: 0, stderr: '' });
+});
+
+test('node ping on several is left with ctrl-C, which ends them all', async () => {
+  const closed: string[] = [];
+  const both = Promise.withResolvers<void>();
+  cli.handlers['node.list'] = booted;
+  cli.handlers['node.ping'] = ({ node }, context) => {
+    const stream = context.openStream();
+    stream.write(Buffer.from('PING\n'));
+    stream.onClose(() => {
+      if (closed.push(node) === 2) both.resolve();
+    });
+    return { stream: stream.id };
+  };
+  const screen = terminal(['node', 'ping', 'a,b']);
+  await Promise.all([screen.shows('a: PING'), screen.shows('b: PING')]);
+  screen.type('\u0003');
+  expect(await screen.exit).toBe(130);
+  await both.promise;
+});
+
+test('node shell takes one node, and says so before it waits for any', async () => {
+  cli.handlers['node.list'] = () => [node('a'), node('b')];
+  expect(await bootyard(['node', 'shell', 'a,b'])).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: "Sorry, 'a,b' is several nodes: name one; `bootyard node run` runs a command in all of them.\n",
   });
 });
 
