@@ -5,6 +5,7 @@ import type { TarEntry } from '../images/tar-writer.ts';
 import type { ImageTree } from '../images/tree.ts';
 import { imageTemplates } from './image-spec.ts';
 import { makeInitrd } from './initrd.ts';
+import { nodeModel } from './models.ts';
 import type { PlannedNode } from './plan.ts';
 
 /** What the lab adds to every image; the same for all nodes. */
@@ -37,7 +38,8 @@ export function injectedLayer(
 ): TarEntry[] {
   const layer = new LayerBuilder(tree);
   const values = environment(node, image, lab);
-  for (const { path, mode, content } of injectedFiles(values)) layer.file(path, mode, content);
+  for (const { path, mode, content } of injectedFiles(values, nodeModel(node.model).architecture))
+    layer.file(path, mode, content);
   addKeys(layer, tree, lab);
   addNames(layer, tree, node, lab);
   fixBootLinks(layer, tree);

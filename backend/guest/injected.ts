@@ -28,10 +28,14 @@ export function guestFolder(): string {
 
 /**
  * WalT's node scripts (`/bin/walt-*`, `/bin/_walt_internal_/*`) with each `%(name)s` filled in from `values`.
+ * With them goes `walt-xattrs` for `architecture` (as OCI names it), where there is one; it is a program, not a script.
  * Throws when a placeholder has no value: a node with a hole in its `walt-env` would fail in a puzzling way.
  */
-export function injectedFiles(values: Readonly<Record<string, string>>): InjectedFile[] {
-  return [...filesOf('bin'), ...filesOf('bin/_walt_internal_')].map((relative) => {
+export function injectedFiles(
+  values: Readonly<Record<string, string>>,
+  architecture: string,
+): InjectedFile[] {
+  const scripts = [...filesOf('bin'), ...filesOf('bin/_walt_internal_')].map((relative) => {
     const text = readFileSync(join(guestFolder(), relative), 'latin1');
     const name = relative.slice(relative.lastIndexOf('/') + 1);
     return {
@@ -40,6 +44,10 @@ export function injectedFiles(values: Readonly<Record<string, string>>): Injecte
       content: Buffer.from(fill(text, values, relative), 'latin1'),
     };
   });
+  const program = join(guestFolder(), 'xattrs', `walt-xattrs-${architecture}`);
+  if (!existsSync(program)) return scripts;
+  const path = '/bin/_walt_internal_/walt-xattrs';
+  return [...scripts, { path, mode: 0o755, content: readFileSync(program) }];
 }
 
 function filesOf(folder: string): string[] {

@@ -12,7 +12,7 @@ export function importWarnings({ arrays }: PackedTree): string[] {
   const have = xattrInode.length === 1 ? 'entry has' : 'entries have';
   const example = `${shown(name)} of ${shown(pathOf(arrays, first))}`;
   return [
-    `${count} ${have} extended attributes (${example}), which nodes will not see: NFS version 3 cannot carry them.`,
+    `${count} ${have} extended attributes (${example}), which nodes only see in hybrid boot: NFS version 3 cannot carry them.`,
   ];
 }
 

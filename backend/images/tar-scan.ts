@@ -7,6 +7,7 @@ import { checkSparse, oldSparse, paxSparse, type SparseFile } from './sparse.ts'
 import { badTar, isZeroRecord, parseHeader, RECORD, type TarHeader } from './tar-header.ts';
 import { cleanTarPath, shown } from './tar-path.ts';
 import { TarWindow } from './tar-window.ts';
+import { XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX } from './xattr-list.ts';
 
 /** What a tar may cost: at the limit, an import takes some 300 MB of memory. Root file systems of distributions have 10,000 to 300,000 entries. */
 export interface ScanLimits {
@@ -222,18 +223,31 @@ function metadata(
     mtimeNs: time.nanoseconds,
     major: header.major,
     minor: header.minor,
-    xattrs: xattrsOf(records),
+    xattrs: xattrsOf(records, position),
   };
 }
 
 const XATTR_PREFIX = 'SCHILY.xattr.';
+/** bytes of all values of an entry */
+const MAX_XATTRS = 1 << 20;
 
-function xattrsOf(records: PaxRecords): Map<string, string> | undefined {
+/** Extended attributes of an entry; one that no Linux file system could hold makes the archive unusable. */
+function xattrsOf(records: PaxRecords, position: number): Map<string, string> | undefined {
   let found: Map<string, string> | undefined;
+  let names = 0;
+  let values = 0;
   for (const [key, value] of records) {
     if (!key.startsWith(XATTR_PREFIX)) continue;
+    // GNU tar's way with names that have the sign which ends a key.
+    const name = key.slice(XATTR_PREFIX.length).replaceAll('%3D', '=').replaceAll('%25', '%');
+    names += name.length + 1;
+    values += value.length;
+    if (name === '' || name.length > XATTR_NAME_MAX || name.includes('\0') || value.length > XATTR_SIZE_MAX)
+      throw badTar('an extended attribute is larger than Linux allows, or has no name', position);
+    if (names > XATTR_LIST_MAX || values > MAX_XATTRS)
+      throw badTar('an entry has more extended attributes than Linux allows', position);
     found ??= new Map();
-    found.set(key.slice(XATTR_PREFIX.length), value);
+    found.set(name, value);
   }
   return found;
 }

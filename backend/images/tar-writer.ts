@@ -21,7 +21,8 @@ export interface TarEntry {
   target?: string;
   major?: number;
   minor?: number;
-  xattrs?: Map<string, Uint8Array>;
+  /** names are bytes as latin1 text */
+  xattrs?: ReadonlyMap<string, Uint8Array>;
 }
 
 const FLAGS: Record<TarEntryType, string> = {
@@ -89,7 +90,10 @@ export function entryHeader(entry: TarEntry, size: number): Buffer {
   if ((entry.gid ?? 0) > MAX_ID) text('gid', String(entry.gid));
   if (!Number.isInteger(mtime) || mtime < 0 || mtime > MAX_SIZE)
     text('mtime', mtime.toFixed(9).replace(/\.?0+$/, ''));
-  for (const [name, value] of entry.xattrs ?? []) records.push([`SCHILY.xattr.${name}`, value]);
+  for (const [name, value] of entry.xattrs ?? []) {
+    // As GNU tar writes the sign that ends a key.
+    records.push([`SCHILY.xattr.${name.replaceAll('%', '%25').replaceAll('=', '%3D')}`, value]);
+  }
   const plain = headerRecord(FLAGS[entry.type], path, target, size, entry);
   if (records.length === 0) return plain;
   const data = Buffer.concat(records.map(([key, value]) => paxRecord(key, value)));
@@ -157,8 +161,8 @@ function bounded(value: number | undefined, max: number): number {
 
 /** `"%d %s=%s\n"`; the number counts the whole record, its own digits too. */
 function paxRecord(key: string, value: Uint8Array): Buffer {
-  const rest = Buffer.byteLength(key) + value.length + 3;
+  const rest = key.length + value.length + 3;
   let length = rest + 1;
   while (String(length).length + rest !== length) length = String(length).length + rest;
-  return Buffer.concat([Buffer.from(`${length} ${key}=`), value, Buffer.from('\n')]);
+  return Buffer.concat([Buffer.from(`${length} ${key}=`, 'latin1'), value, Buffer.from('\n')]);
 }

@@ -313,11 +313,17 @@ export class ImageTree implements ExportTree {
     };
   }
 
-  /** Extended attributes as the tar had them: name → value. NFSv3 cannot carry them. */
+  /** Extended attributes as the tar had them: name → value. NFSv3 cannot carry them; copies on disks have them. */
   xattrs(inode: number): Map<string, Buffer> {
     const { xattrInode, xattrEnd, xattrs } = this.#arrays;
-    const at = xattrInode.indexOf(inode);
-    return at === -1 ? new Map() : decodeXattrs(xattrs.subarray(xattrEnd[at], xattrEnd[at + 1]));
+    let at = 0;
+    for (let end = xattrInode.length; at < end;) {
+      const middle = (at + end) >> 1;
+      if ((xattrInode[middle] ?? 0) < inode) at = middle + 1;
+      else end = middle;
+    }
+    if (xattrInode[at] !== inode) return new Map();
+    return decodeXattrs(xattrs.subarray(xattrEnd[at], xattrEnd[at + 1]));
   }
 
   #check(inode: number): void {

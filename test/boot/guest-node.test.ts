@@ -45,7 +45,7 @@ beforeAll(async () => {
     walt_image_size_kib: '35000',
   };
   const entries = folderEntries(root).filter(({ path }) => !path.startsWith('boot/'));
-  for (const { path, mode, content } of injectedFiles(values)) {
+  for (const { path, mode, content } of injectedFiles(values, 'amd64')) {
     if (path.startsWith('/bin/_walt_internal_/')) {
       entries.push({ type: 'directory', path: 'bin/_walt_internal_', mode: 0o755 });
     }

@@ -71,7 +71,7 @@ test('extended attributes, which NFS cannot carry, are a warning of the import',
   const { status, stdout, stderr } = await lab.run('image', 'import', tar, 'capable');
   expect([status, stdout]).toEqual([0, 'New image capable saved.\n']);
   expect(stderr).toContain(
-    "WARNING: 1 entry has extended attributes ('security.capability' of '/etc/ping'), which nodes will not see: NFS version 3 cannot carry them.\n",
+    "WARNING: 1 entry has extended attributes ('security.capability' of '/etc/ping'), which nodes only see in hybrid boot: NFS version 3 cannot carry them.\n",
   );
 });
 

@@ -90,6 +90,8 @@ export class CopyingNode {
   readonly folder: string;
   readonly hybrid: string;
   readonly #address: string;
+  /** the program that sets extended attributes; '' for a processor without one */
+  xattrs = join(guestFolder(), 'xattrs/walt-xattrs-amd64');
 
   constructor(folder: string, address: string) {
     this.folder = folder;
@@ -107,6 +109,7 @@ step() { echo "*** $1"; }
 walt_log() { :; }
 HM_PART=${this.folder} HYBRID=${this.hybrid} INJECTED=${this.folder}/injected own=${this.hybrid}/${imageId}
 . ${scripts}/walt-hybrid-copy
+XATTRS=${this.xattrs}
 NAMES=${this.folder}/names ROOM_TO_SPARE_KIB=${more.roomToSpareKib ?? 0}
 give_up() { echo ">>> $1"; exit 1; }
 prepare_copy

@@ -17,7 +17,7 @@ export class GuestRoot {
     for (const name of ['bin', 'dev', 'etc', 'lib', 'proc/net', 'run/walt', 'sys', 'tmp']) {
       mkdirSync(join(this.folder, name), { recursive: true });
     }
-    for (const { path, mode, content } of injectedFiles({ ...DEFAULT_VALUES, ...values })) {
+    for (const { path, mode, content } of injectedFiles({ ...DEFAULT_VALUES, ...values }, 'amd64')) {
       this.write(path, content, mode);
     }
     this.#addBusybox();

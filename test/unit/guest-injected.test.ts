@@ -22,13 +22,13 @@ describe('files injected into nodes', () => {
       walt-fs-watchdog walt-hybrid walt-hybrid-copy walt-hybrid-report
       walt-init-finalfs walt-init-nbd walt-init-rootfs walt-init-rootfs-main
       walt-log-script walt-net-service walt-net-service-handler walt-notify-bootup
-      walt-order-disks walt-rpc walt-script-common walt-tar-send walt-timeout
+      walt-order-disks walt-rpc walt-script-common walt-tar-send walt-timeout walt-xattrs
     `);
     const tools = words(`
       walt-cat walt-echo walt-env walt-init walt-log-cat walt-log-echo walt-log-tee
       walt-report-lldp-neighbor walt-tee
     `);
-    const paths = injectedFiles(values).map(({ path }) => path);
+    const paths = injectedFiles(values, 'amd64').map(({ path }) => path);
     expect(paths.sort()).toEqual(
       [
         ...tools.map((name) => `/bin/${name}`),
@@ -38,15 +38,29 @@ describe('files injected into nodes', () => {
   });
 
   it('programs can be executed, files that are read cannot', () => {
-    for (const { path, mode, content } of injectedFiles(values)) {
-      const isProgram = content.toString().startsWith('#!/bin/busybox sh\n');
+    for (const { path, mode, content } of injectedFiles(values, 'amd64')) {
+      const isProgram = /^(#!\/bin\/busybox sh\n|\x7fELF)/.test(content.toString('latin1'));
       expect([path, mode]).toEqual([path, isProgram ? 0o755 : 0o644]);
     }
   });
 
+  it.each([
+    ['amd64', 62],
+    ['arm64', 183],
+  ])('the program for extended attributes is one for %s', (architecture, machine) => {
+    const program = injectedFiles(values, architecture).find(({ path }) => path.endsWith('/walt-xattrs'));
+    expect(program?.content.readUInt16LE(18)).toBe(machine);
+  });
+
+  it('a processor without such a program gets the scripts alone', () => {
+    expect(injectedFiles(values, 'riscv64').map(({ path }) => path)).not.toContain(
+      '/bin/_walt_internal_/walt-xattrs',
+    );
+  });
+
   it('walt-env holds the values', () => {
     const env =
-      injectedFiles(values)
+      injectedFiles(values, 'amd64')
         .find(({ path }) => path === '/bin/walt-env')
         ?.content.toString() ?? '';
     const read = execFileSync('sh', ['-c', `${env}\nenv`], { encoding: 'utf8' });
@@ -55,7 +69,7 @@ describe('files injected into nodes', () => {
 
   it('refuses to leave a hole', () => {
     const { walt_image_id: _, ...rest } = values;
-    expect(() => injectedFiles(rest)).toThrow('walt-env needs a value for walt_image_id');
+    expect(() => injectedFiles(rest, 'amd64')).toThrow('walt-env needs a value for walt_image_id');
   });
 });
 

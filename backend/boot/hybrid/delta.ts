@@ -3,6 +3,7 @@ import { fileKey, type ImageManifest, treePaths } from '../../images/manifest.ts
 import { SLICE } from '../../images/slices.ts';
 import { gnuEntryHeader, padding, type TarEntry, type TarEntryType } from '../../images/tar-writer.ts';
 import type { FileType, ImageTree, TreeStat } from '../../images/tree.ts';
+import { keptXattrs, sameXattrs, xattrLines, type Xattrs } from '../../images/xattr-list.ts';
 import type { HeldFile, Inventory } from './inventory.ts';
 
 /** One entry of the tar that brings a node's copy up to date. */
@@ -25,6 +26,8 @@ export interface Delta {
   received: string[];
   /** `uid:gid` and path of symbolic links that are not root's: busybox tar does not set their owner */
   linkOwners: string[];
+  /** extended attributes of files that are sent, or have others: parts of a list for `walt-xattrs set` */
+  xattrs: string[];
   /** of the tar, without its control files */
   bytes: number;
   /** that the entries take on an ext4 file system, and how many inodes */
@@ -53,6 +56,7 @@ const TYPE_BITS: Record<FileType, number> = {
   socket: 0o140000,
 };
 const TYPE_MASK = 0o170000;
+const NONE: Xattrs = new Map();
 
 /** Compares a node's copy with the image. Takes turns with other work. */
 export async function makeDelta(parts: DeltaParts): Promise<Delta> {
@@ -82,7 +86,7 @@ class DeltaMaker {
   readonly #parts: DeltaParts;
   readonly #sources: ReadonlyMap<string, string>;
   readonly #delta: Delta = {
-    ...{ remove: [], entries: [], directories: [], received: [], linkOwners: [] },
+    ...{ remove: [], entries: [], directories: [], received: [], linkOwners: [], xattrs: [] },
     ...{ bytes: 0, kib: 0, inodes: 0 },
   };
   readonly #known = new Set<string>();
@@ -107,12 +111,13 @@ class DeltaMaker {
     const firstName = stat.type === 'file' && stat.links > 1 ? this.#firstNames.get(inode) : undefined;
     if (stat.type === 'file' && stat.links > 1 && firstName === undefined) this.#firstNames.set(inode, path);
     if (stat.type === 'directory') this.#headers.set(path, this.#header(path, inode, stat));
-    if (held && this.#isRight(held, stat, inode)) return;
+    if (held && this.#isRight(held, stat, inode)) return this.#checkXattrs(path, inode);
     if (held && (isDirectory(held) || stat.type === 'directory') && !sameType(held, stat))
       this.#delta.remove.push(path);
     this.#touched.add(parentOf(path));
     if (stat.type === 'directory') {
       this.#touched.add(path);
+      this.#checkXattrs(path, inode);
       return this.#add(this.#headers.get(path), 4);
     }
     this.#addFile(path, inode, stat, firstName);
@@ -144,7 +149,21 @@ class DeltaMaker {
     const size = stat.type === 'file' ? stat.size : 0;
     this.#add(this.#header(path, inode, stat), Math.ceil(size / 4096) * 4, inode, size);
     delta.inodes++;
+    this.#sendXattrs(path, keptXattrs(this.#parts.tree.xattrs(inode)));
     if (stat.type === 'file') delta.received.push(path);
+  }
+
+  /** Of what is there, and stays or gets new attributes. */
+  #checkXattrs(path: string, inode: number): void {
+    const { tree, inventory } = this.#parts;
+    if (!inventory.xattrs) return;
+    const wanted = keptXattrs(tree.xattrs(inode));
+    const held = inventory.xattrs.get(path) ?? NONE;
+    if (!sameXattrs(wanted, held)) this.#delta.xattrs.push(xattrLines(path || '.', wanted));
+  }
+
+  #sendXattrs(path: string, xattrs: Xattrs): void {
+    if (this.#parts.inventory.xattrs && xattrs.size > 0) this.#delta.xattrs.push(xattrLines(path, xattrs));
   }
 
   #add(header: Buffer | undefined, kib: number, inode?: number, size = 0): void {

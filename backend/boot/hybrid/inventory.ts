@@ -1,4 +1,5 @@
 import { BootyardError } from '../../errors.ts';
+import { type Xattrs, XattrListReader } from '../../images/xattr-list.ts';
 
 /** What a node has of a file, as busybox `stat` and `sha256sum` say it. */
 export interface HeldFile {
@@ -24,6 +25,8 @@ export interface Inventory {
   isFull: boolean;
   copies: string[];
   held: Map<string, HeldFile>;
+  /** extended attributes of those files that have some; undefined: the node cannot tell, and they are left alone */
+  xattrs?: ReadonlyMap<string, Xattrs>;
 }
 
 const MAX_BYTES = 48 << 20;
@@ -37,14 +40,16 @@ const SUM = /^([0-9a-f]{64}) {2}\.\/(.*)$/s;
 
 /**
  * Reads a request line by line (the lines after its name): image id, `full` or `received`, ids of complete copies with
- * spaces between; records of `stat -c '%f %u %g %s %Y %t %T %N<1>'`; an empty line; lines of `sha256sum`; `END`.
+ * spaces between; records of `stat -c '%f %u %g %s %Y %t %T %N<1>'`; an empty line; where the second line ended in
+ * ` xattrs`, a list of `walt-xattrs` and an empty line; lines of `sha256sum`; `END`.
  */
 export class InventoryReader {
   readonly #inventory: Inventory = { imageId: '', isFull: true, copies: [], held: new Map() };
   #line = 0;
   #bytes = 0;
   #pending = '';
-  #part: 'head' | 'records' | 'sums' = 'head';
+  #part: 'head' | 'records' | 'xattrs' | 'sums' = 'head';
+  #xattrs: XattrListReader | undefined;
 
   /** Takes a line, bytes as latin1 text; returns the inventory after the last. Throws `hybrid.request` for nonsense. */
   take(line: string): Inventory | undefined {
@@ -52,6 +57,7 @@ export class InventoryReader {
     if (this.#bytes > MAX_BYTES) throw refused(`it is longer than ${MAX_BYTES >> 20} MiB`);
     if (this.#part === 'head') this.#head(line);
     else if (this.#part === 'records') this.#record(line);
+    else if (this.#part === 'xattrs') this.#xattr(line);
     else if (line === 'END') return this.#inventory;
     else this.#sum(line);
     return undefined;
@@ -65,9 +71,10 @@ export class InventoryReader {
         inventory.imageId = line;
         return;
       case 1:
-        if (line !== 'full' && line !== 'received')
+        if (!/^(full|received)( xattrs)?$/.test(line))
           throw refused("its third line is not 'full' or 'received'");
-        inventory.isFull = line === 'full';
+        inventory.isFull = line.startsWith('full');
+        if (line.endsWith(' xattrs')) inventory.xattrs = (this.#xattrs = new XattrListReader()).found;
         return;
       default:
         inventory.copies = line.split(' ').filter((id) => id !== '');
@@ -79,7 +86,7 @@ export class InventoryReader {
 
   #record(line: string): void {
     if (line === '' && this.#pending === '') {
-      this.#part = 'sums';
+      this.#part = this.#xattrs ? 'xattrs' : 'sums';
       return;
     }
     this.#pending += this.#pending === '' ? line : `\n${line}`;
@@ -102,6 +109,11 @@ export class InventoryReader {
       target,
       sum: undefined,
     });
+  }
+
+  #xattr(line: string): void {
+    if (line === '') this.#part = 'sums';
+    else this.#xattrs?.take(line);
   }
 
   #sum(line: string): void {

@@ -8,6 +8,7 @@ import type { ServedNodes } from '../served-nodes.ts';
 import { CopiesReader, type ReportedCopy } from './copies-report.ts';
 import { type Delta, type DeltaParts, makeDelta } from './delta.ts';
 import { type Inventory, InventoryReader } from './inventory.ts';
+import { gnuEntryHeader, padding } from '../../images/tar-writer.ts';
 import { overlayEntries } from './overlay-layer.ts';
 import { CopyProgress } from './progress.ts';
 import { TarOutput } from './tar-output.ts';
@@ -133,7 +134,7 @@ export class HybridService {
       const others = inventory.copies.map((id): ImageManifest | undefined => images.keptManifest(id));
       const isForeign = foreignFiles(plan);
       const delta = await makeDelta({ tree, manifest, inventory, others, isForeign } satisfies DeltaParts);
-      if (delta.entries.length + delta.remove.length + delta.directories.length === 0) {
+      if (isNothing(delta)) {
         socket.end('COMPLETE\n');
         return;
       }
@@ -164,6 +165,7 @@ export class HybridService {
       await output.entry({ ...control, path: 'c/directories', content: directories });
       await output.entry({ ...control, path: 'c/owners', content: zeroEnded(delta.linkOwners) });
       await output.entry({ ...control, path: 'c/received', content: zeroEnded(delta.received) });
+      if (delta.xattrs.length > 0) await sendList(output, delta.xattrs);
       await output.entry({ ...control, path: 'c/end' });
       await output.end();
       progress.end();
@@ -172,6 +174,17 @@ export class HybridService {
       throw error;
     }
   }
+}
+
+function isNothing({ entries, remove, directories, xattrs }: Delta): boolean {
+  return [entries, remove, directories, xattrs].every((part) => part.length === 0);
+}
+
+async function sendList(output: TarOutput, parts: readonly string[]): Promise<void> {
+  const size = parts.reduce((sum, part) => sum + part.length, 0);
+  await output.write(gnuEntryHeader({ path: 'c/xattrs', type: 'file', mode: 0o600 }, size));
+  for (const part of parts) await output.write(Buffer.from(part, 'latin1'));
+  await output.write(padding(size));
 }
 
 /** The injected files as a lower directory; the last entry is `.end`, without which it was cut off. */

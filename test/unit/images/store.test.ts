@@ -34,7 +34,7 @@ test('an import says what nodes will not see of it', async () => {
   expect(warnings).toEqual([]);
   await store.import({ path: put('several.tar', lower), name: 'several', warn });
   expect(warnings).toEqual([
-    "3 entries have extended attributes ('security.capability' of '/etc/a'), which nodes will not see: NFS version 3 cannot carry them.",
+    "3 entries have extended attributes ('security.capability' of '/etc/a'), which nodes only see in hybrid boot: NFS version 3 cannot carry them.",
   ]);
 });
 

@@ -181,6 +181,51 @@ test('extended attributes are kept', () => {
   expect(tree.xattrs(tree.lookupPath('plain')).size).toBe(0);
 });
 
+test('names and values of any bytes are kept, and a later layer decides', () => {
+  const value = Buffer.from([0, 10, 61, 255]);
+  const odd = new Map([['user.a=b%3D\n\xe9', value]]);
+  const tree = treeOf([
+    [file('x', 'x', { xattrs: odd }), file('y', 'y', { xattrs: odd }), hardlink('z', 'x')],
+    [file('y', 'y')],
+  ]);
+  expect(tree.xattrs(tree.lookupPath('x'))).toEqual(odd);
+  expect(tree.xattrs(tree.lookupPath('z'))).toEqual(odd);
+  expect(tree.xattrs(tree.lookupPath('y')).size).toBe(0);
+});
+
+test('many files with attributes: each has its own', () => {
+  const numbers = Array.from({ length: 50 }, (_, i) => i);
+  const entries = numbers.map((i) => {
+    const xattrs = new Map([['user.n', Buffer.from(String(i))]]);
+    return file(`f${i}`, '', i % 3 === 0 ? {} : { xattrs });
+  });
+  const tree = treeOf([entries]);
+  const found = numbers.map((i) =>
+    tree
+      .xattrs(tree.lookupPath(`f${i}`))
+      .get('user.n')
+      ?.toString(),
+  );
+  expect(found).toEqual(numbers.map((i) => (i % 3 === 0 ? undefined : String(i))));
+});
+
+test.each([
+  ['a value of more than 64 KiB', [['user.x', Buffer.alloc(65537)]], 'larger than Linux allows'],
+  [
+    'a name of more than 255 bytes',
+    [[`user.${'x'.repeat(251)}`, Buffer.alloc(1)]],
+    'larger than Linux allows',
+  ],
+  ['no name', [['', Buffer.alloc(1)]], 'has no name'],
+  [
+    'too many names',
+    Array.from({ length: 300 }, (_, i): [string, Buffer] => [`user.${i}${'x'.repeat(220)}`, Buffer.alloc(1)]),
+    'more extended attributes than Linux allows',
+  ],
+] as [string, [string, Buffer][], string][])('an extended attribute with %s is refused', (_, xattrs, why) => {
+  expect(() => treeOf([[file('x', '', { xattrs: new Map(xattrs) })]])).toThrow(why);
+});
+
 test('times before 1970 and with fractions', () => {
   const tree = treeOf([[file('old', '', { mtime: -1.5 }), file('exact', '', { mtime: 1700000000.25 })]]);
   expect(tree.stat(tree.lookupPath('old')).mtimeMs).toBeGreaterThanOrEqual(0);
