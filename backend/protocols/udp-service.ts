@@ -1,7 +1,5 @@
-import { createSocket } from 'node:dgram';
 import type { RemoteInfo, Socket } from 'node:dgram';
-import { once } from 'node:events';
-import { BootyardError, messageOf, systemCode } from '../errors.ts';
+import { bindUdp, portError } from './bind.ts';
 
 /** bytes that may wait for a slow or shaped interface; more answers are dropped, and clients ask again */
 const MOST_QUEUED = 1 << 20;
@@ -28,19 +26,9 @@ export class UdpService {
   /** Throws `<name>.port` when the port cannot be had. */
   async start(): Promise<void> {
     const { name, address, port } = this.#options;
-    const socket = createSocket({
-      type: 'udp4',
-      // Addresses are never names here, and the usual look-up would cost each packet a turn of the loop.
-      lookup: (host, _options, done) => done(null, host, 4),
-    });
-    try {
-      const listening = once(socket, 'listening');
-      socket.bind(port, address);
-      await listening;
-    } catch (error) {
-      socket.close();
+    const socket = await bindUdp(address, port).catch((error: unknown) => {
       throw portError(error, { name, transport: 'UDP', address, port });
-    }
+    });
     socket.on('message', (packet, from) => this.#receive(packet, from));
     socket.on('error', () => {
       // Errors of single packets (an unreachable client) concern no other client.
@@ -70,19 +58,4 @@ export class UdpService {
 
 function ignore(): void {
   // An answer that cannot be sent is lost like one that the network loses.
-}
-
-/** `<name>.port` in one sentence, from the system's error at binding. */
-export function portError(
-  error: unknown,
-  { name, transport, address, port }: { name: string; transport: string; address: string; port: number },
-): BootyardError {
-  const where = `${transport} port ${port} of ${address}`;
-  const causes: Record<string, string> = {
-    EADDRINUSE: `cannot use ${where}: another program has it; stop that program first`,
-    EACCES: `may not use ${where}: start it inside the lab's network namespace`,
-    EADDRNOTAVAIL: `cannot use ${where}: no network interface has that address`,
-  };
-  const cause = causes[systemCode(error) ?? ''] ?? `cannot use ${where}: ${messageOf(error)}`;
-  return new BootyardError(`${name.toLowerCase()}.port`, `The ${name} server ${cause}.`, { address, port });
 }

@@ -134,7 +134,7 @@ describe('failures', () => {
     await serve();
     const second = new BootHttpServer({ address: '127.0.0.1', resolve: () => undefined, publish: () => {} });
     await expect(second.start()).rejects.toThrow(
-      'HTTP cannot listen on 127.0.0.1 port 80: another program has it',
+      'The HTTP server cannot use TCP port 80 of 127.0.0.1: another program has it',
     );
   });
 });

@@ -307,7 +307,9 @@ describe('ports', () => {
     const { server } = await serve();
     const parts = { address: '127.0.0.1', exports: exportTo(NODE, smallTree()), publish: () => {} };
     const second = new NfsServer({ ...parts, portmapPort: 1111 });
-    await expect(second.start()).rejects.toThrow('NFS cannot listen on 127.0.0.1 port 2049');
+    await expect(second.start()).rejects.toThrow(
+      'The NFS server cannot use TCP port 2049 of 127.0.0.1: another program has it',
+    );
     await expect(RpcTcpClient.open(1111)).rejects.toThrow('ECONNREFUSED');
     await server.close();
     const third = new NfsServer({ ...parts, mountPort: 20048 });

@@ -1,7 +1,5 @@
-import { createSocket } from 'node:dgram';
 import type { RemoteInfo, Socket } from 'node:dgram';
-import { once } from 'node:events';
-import { BootyardError, messageOf, systemCode } from '../../errors.ts';
+import { bindUdp, portError } from '../bind.ts';
 
 /**
  * Two sockets on one port. The one bound to any address hears broadcasts. The one bound to the server's address hears
@@ -54,38 +52,12 @@ export class DhcpSockets {
   }
 }
 
-async function bound(address: string, port: number, reuseAddr: boolean): Promise<Socket> {
-  const socket = createSocket({
-    type: 'udp4',
-    reuseAddr,
-    // A storm of nodes that power on together waits here while a reply is made.
-    recvBufferSize: 1 << 20,
-    // Addresses are never names here, and the usual look-up would cost each packet a turn of the loop.
-    lookup: (host, _options, done) => done(null, host, 4),
+/** Throws `dhcp.port`. */
+function bound(address: string, port: number, reuseAddr: boolean): Promise<Socket> {
+  // A storm of nodes that power on together waits in the buffer while a reply is made.
+  return bindUdp(address, port, { reuseAddr, recvBufferSize: 1 << 20 }).catch((error: unknown) => {
+    throw portError(error, { name: 'DHCP', transport: 'UDP', address, port });
   });
-  try {
-    const listening = once(socket, 'listening');
-    socket.bind(port, address);
-    await listening;
-    return socket;
-  } catch (error) {
-    socket.close();
-    throw new BootyardError('dhcp.port', portMessage(error, address, port), { address, port });
-  }
-}
-
-function portMessage(error: unknown, address: string, port: number): string {
-  const where = `UDP port ${port} of ${address}`;
-  switch (systemCode(error)) {
-    case 'EADDRINUSE':
-      return `The DHCP server cannot use ${where}: another program has it; stop that program first.`;
-    case 'EACCES':
-      return `The DHCP server may not use ${where}: start it inside the lab's network namespace.`;
-    case 'EADDRNOTAVAIL':
-      return `The DHCP server cannot use ${where}: no network interface has that address.`;
-    default:
-      return `The DHCP server cannot use ${where}: ${messageOf(error)}.`;
-  }
 }
 
 function closed(socket: Socket): Promise<void> {

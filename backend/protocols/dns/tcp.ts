@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
-import { portError } from '../udp-service.ts';
+import { portError } from '../bind.ts';
 
 /** Connections that one address may have, and that all may have together; more are closed at once (RFC 7766 §6.2.2). */
 const MOST_PER_CLIENT = 16;

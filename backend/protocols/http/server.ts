@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { BootyardError, messageOf, systemCode } from '../../errors.ts';
+import { systemCode } from '../../errors.ts';
 import { EventShares } from '../event-shares.ts';
-import { listenOn } from '../tcp-listen.ts';
+import { listenOn, portError } from '../bind.ts';
 import { ClientConnections } from './connections.ts';
 import { Exchange, type TransferReport } from './exchange.ts';
 import type { BootHttpServerParts, HttpTimeouts } from './parts.ts';
@@ -44,7 +44,7 @@ export class BootHttpServer {
   async start(): Promise<void> {
     const { address, port = 80 } = this.#parts;
     await listenOn(this.#server, address, port).catch((error: unknown) => {
-      throw portError(address, port, error);
+      throw portError(error, { name: 'HTTP', transport: 'TCP', address, port });
     });
   }
 
@@ -121,13 +121,4 @@ function garbageAnswer(code: string | undefined): [status: string, sentence: str
     default:
       return ['400 Bad Request', 'This is not an HTTP request; a space in a path must be sent as %20.'];
   }
-}
-
-function portError(address: string, port: number, error: unknown): BootyardError {
-  const taken = systemCode(error) === 'EADDRINUSE';
-  const why = taken ? 'another program has it; stop that program' : messageOf(error);
-  return new BootyardError('http.port', `HTTP cannot listen on ${address} port ${port}: ${why}.`, {
-    address,
-    port,
-  });
 }

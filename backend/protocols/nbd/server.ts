@@ -1,8 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { BootyardError, messageOf, systemCode } from '../../errors.ts';
 import type { NbdEvent, Publish } from '../../events/bus.ts';
 import { EventShares } from '../event-shares.ts';
-import { listenOn } from '../tcp-listen.ts';
+import { listenOn, portError } from '../bind.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { NbdConnection } from './connection.ts';
 import type { NbdExports } from './export.ts';
@@ -38,7 +37,7 @@ export class NbdServer {
   /** @throws BootyardError `nbd.port` when the port cannot be had */
   async listen(address: string, port = 10809): Promise<void> {
     await listenOn(this.#server, address, port).catch((error: unknown) => {
-      throw portError(address, port, error);
+      throw portError(error, { name: 'NBD', transport: 'TCP', address, port });
     });
   }
 
@@ -94,13 +93,4 @@ export class NbdServer {
     const cause = [event.cause, more].filter(Boolean).join('; ') || undefined;
     this.#parts.publish({ kind: 'nbd', client, ...event, cause });
   }
-}
-
-function portError(address: string, port: number, error: unknown): BootyardError {
-  const taken = systemCode(error) === 'EADDRINUSE';
-  const why = taken ? 'another program has it; stop that program' : messageOf(error);
-  return new BootyardError('nbd.port', `NBD cannot listen on ${address} port ${port}: ${why}.`, {
-    address,
-    port,
-  });
 }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { BootyardError, messageOf, systemCode } from '../../errors.ts';
+import { portError } from '../bind.ts';
 import type { Publish } from '../../events/bus.ts';
 import { Activity } from './activity.ts';
 import { BufferPool } from './buffer-pool.ts';
@@ -91,7 +91,7 @@ export class NfsServer {
       await udp.start();
     } catch (error) {
       await this.close();
-      throw portError(address, port, error);
+      throw portError(error, { name: 'NFS', transport: 'TCP', address, port });
     }
   }
 
@@ -100,13 +100,4 @@ export class NfsServer {
     const call = new RpcCall(client, 'tcp', new HandleResolver(client, exports), TCP_DATA);
     new TcpConnection(socket, call, programs, this.#pool, new Activity(client, call, publish));
   }
-}
-
-function portError(address: string, port: number, error: unknown): BootyardError {
-  const taken = systemCode(error) === 'EADDRINUSE';
-  const why = taken ? 'another program has it; stop that program' : messageOf(error);
-  return new BootyardError('nfs.port', `NFS cannot listen on ${address} port ${port}: ${why}.`, {
-    address,
-    port,
-  });
 }

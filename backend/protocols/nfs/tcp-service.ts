@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { listenOn } from '../tcp-listen.ts';
+import { listenOn } from '../bind.ts';
 
 const MOST_PER_CLIENT = 32;
 const MOST = 512;

@@ -1,5 +1,6 @@
 import type { RemoteInfo, Socket } from 'node:dgram';
-import { BootyardError, messageOf, systemCode } from '../../errors.ts';
+import { bindUdp, portError } from '../bind.ts';
+import { messageOf } from '../../errors.ts';
 import type { Publish, TransferEvent } from '../../events/bus.ts';
 import { EventShares } from '../event-shares.ts';
 import type { FileSource } from '../file-source.ts';
@@ -10,7 +11,7 @@ import { decode, encodeError, ErrorCode, printable } from './packets.ts';
 import type { TftpRequest } from './packets.ts';
 import { requestedPath } from './path.ts';
 import { Session } from './session.ts';
-import { bindUdp, TransferSocket } from './socket.ts';
+import { TransferSocket } from './socket.ts';
 import type { TransferEnd } from './transfer.ts';
 
 /** Why a client does not get a file. */
@@ -91,7 +92,7 @@ export class TftpServer {
   async start(): Promise<void> {
     const { address, port = 69 } = this.#options;
     const socket = await bindUdp(address, port).catch((error: unknown) => {
-      throw new BootyardError('tftp.port', portMessage(error, address, port), { address, port });
+      throw portError(error, { name: 'TFTP', transport: 'UDP', address, port });
     });
     socket.on('message', (packet, from) => this.#receive(packet, from));
     socket.on('error', () => {
@@ -263,19 +264,5 @@ export class TftpServer {
       this.#options.publish({ kind: 'tftp', client, phase: 'refused', path: '', bytes: 0, cause });
     }
     return true;
-  }
-}
-
-function portMessage(error: unknown, address: string, port: number): string {
-  const where = `UDP port ${port} of ${address}`;
-  switch (systemCode(error)) {
-    case 'EADDRINUSE':
-      return `The TFTP server cannot use ${where}: another program has it; stop that program first.`;
-    case 'EACCES':
-      return `The TFTP server may not use ${where}: start it inside the lab's network namespace.`;
-    case 'EADDRNOTAVAIL':
-      return `The TFTP server cannot use ${where}: no network interface has that address.`;
-    default:
-      return `The TFTP server cannot use ${where}: ${messageOf(error)}.`;
   }
 }

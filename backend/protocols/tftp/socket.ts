@@ -1,26 +1,7 @@
-import { createSocket } from 'node:dgram';
 import type { RemoteInfo, Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { bindUdp } from '../bind.ts';
 import { decode, encodeError, ErrorCode } from './packets.ts';
-
-/** A UDP socket bound to `address` and `port` (0: any free one). Rejects with the system's error. */
-export async function bindUdp(address: string, port: number, reuseAddr = false): Promise<Socket> {
-  const socket = createSocket({
-    type: 'udp4',
-    reuseAddr,
-    // Addresses are never names here, and the usual look-up would cost each packet a turn of the loop.
-    lookup: (host, _options, done) => done(null, host, 4),
-  });
-  try {
-    const listening = once(socket, 'listening');
-    socket.bind(port, address);
-    await listening;
-    return socket;
-  } catch (error) {
-    socket.close();
-    throw error;
-  }
-}
 
 /**
  * The port of one transfer. Two sockets share it: one connected to the client, which costs least to send on and which the
@@ -37,11 +18,11 @@ export class TransferSocket {
 
   /** Rejects with the system's error. */
   static async open(address: string, client: { address: string; port: number }): Promise<TransferSocket> {
-    const strangers = await bindUdp(address, 0, true);
+    const strangers = await bindUdp(address, 0, { reuseAddr: true });
     strangers.on('message', (packet, from) => answerStranger(strangers, packet, from));
     strangers.on('error', ignore);
     try {
-      const connected = await bindUdp(address, strangers.address().port, true);
+      const connected = await bindUdp(address, strangers.address().port, { reuseAddr: true });
       const ready = once(connected, 'connect');
       connected.connect(client.port, client.address);
       await ready;
