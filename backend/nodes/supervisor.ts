@@ -190,7 +190,8 @@ export class NodeSupervisor {
       if (!machine) return this.#ended(await Machine.endOf(this.#place));
       this.#follow(machine);
       this.#pause.look();
-      this.#turns.enqueue(() => goOnAfterSave(machine, this.#place, this.#turns.closing));
+      const { wasInterrupted } = this.snapshots;
+      this.#turns.enqueue(() => goOnAfterSave(machine, this.#place, wasInterrupted, this.#turns.closing));
       const plan = await this.#parts.planner.adopt(this.#planned, this.#folder);
       this.#resume(running, plan !== undefined);
     });

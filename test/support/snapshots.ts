@@ -61,7 +61,7 @@ export function savesMemory(lab: TestLab): (pid: string) => boolean {
   return (pid) => {
     try {
       const file = readlinkSync(`/proc/${pid}/fd/1`);
-      return file.startsWith(`${lab.paths.nodes}/`) && file.endsWith('/state');
+      return file.startsWith(`${lab.paths.nodes}/`) && file.endsWith('/state.part');
     } catch {
       return false;
     }

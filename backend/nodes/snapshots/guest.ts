@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Machine, MachinePlace } from '../machine.ts';
 import { ControlLine } from './control-line.ts';
-import { endInterruptedSave, type WorkControl } from './machine-state.ts';
+import { endSave, type WorkControl } from './machine-state.ts';
 
 /** A guest that does not listen on its control line is not waited for longer. */
 const ANSWER_MS = 5_000;
@@ -53,11 +53,15 @@ export async function tellResumed({ controlSocket }: MachinePlace, isRestored: b
   }
 }
 
-/** A machine whose daemon died while it was saved goes on, and is told. */
+/**
+ * A machine that was to be saved, also by a daemon that died, goes on and is told. `wasPreparing`: told also when it was
+ * not paused, because its guest may have given back its swap space.
+ */
 export async function goOnAfterSave(
   machine: Machine,
   place: MachinePlace,
+  wasPreparing: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  if (await endInterruptedSave(machine, signal)) await tellResumed(place, false);
+  if ((await endSave(machine, signal)) || wasPreparing) await tellResumed(place, false);
 }

@@ -12,7 +12,7 @@ import type { SupervisorParts } from '../parts.ts';
 import type { NodeRecord, StartedMachine } from '../registry.ts';
 import { megabytes, withDefaults } from '../settings.ts';
 import { copyDisks, syncAll, usedBytes } from './disk-copies.ts';
-import { prepareGuest, tellResumed } from './guest.ts';
+import { goOnAfterSave, prepareGuest } from './guest.ts';
 import { snapshotInfo, type SnapshotInfo } from './info.ts';
 import { saveState, type WorkControl } from './machine-state.ts';
 
@@ -20,6 +20,8 @@ import { saveState, type WorkControl } from './machine-state.ts';
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 /** Free room that saving leaves on the host's disk, bytes. */
 const RESERVE = 64 * 1024 * 1024;
+/** How long QEMU, which may wait for the host's disk, is asked to let a machine go on. */
+const GO_ON_MS = 600_000;
 
 /** A node as it is when it is to be saved. */
 export interface RunningNode {
@@ -38,6 +40,8 @@ type SavableNode = Pick<RunningNode, 'place'> & { machine: Machine; started: Sta
  * in the database, which is the last step; folders without a row are removed when a daemon starts.
  */
 export class NodeSnapshots {
+  /** a daemon died while it saved this node */
+  readonly wasInterrupted: boolean;
   readonly #record: NodeRecord;
   readonly #parts: SupervisorParts;
   readonly #nodeFolder: string;
@@ -46,7 +50,7 @@ export class NodeSnapshots {
     this.#record = record;
     this.#parts = parts;
     this.#nodeFolder = nodeFolder;
-    this.#sweep();
+    this.wasInterrupted = this.#sweep();
   }
 
   list(): SnapshotInfo[] {
@@ -155,8 +159,7 @@ export class NodeSnapshots {
       await copyDisks(this.#nodeFolder, folder, disks.length, control);
       return createdAt;
     } finally {
-      await machine.query('cont');
-      await tellResumed(place, false);
+      await goOnAfterSave(machine, place, true, AbortSignal.timeout(GO_ON_MS));
     }
   }
 
@@ -179,13 +182,13 @@ export class NodeSnapshots {
     return this.#parts.snapshots.ofNode(this.#record.mac);
   }
 
-  /** Removes what a daemon that died has left: folders that are no snapshot's. */
-  #sweep(): void {
+  /** Removes what a daemon that died has left: folders that are no snapshot's. Returns whether there were any. */
+  #sweep(): boolean {
     const folder = join(this.#nodeFolder, 'snapshots');
     const known = new Set(this.#all().map(({ id }) => id));
-    for (const name of listed(folder)) {
-      if (!known.has(name)) rmSync(join(folder, name), { recursive: true, force: true });
-    }
+    const left = listed(folder).filter((name) => !known.has(name));
+    for (const name of left) rmSync(join(folder, name), { recursive: true, force: true });
+    return left.length > 0;
   }
 }
 
