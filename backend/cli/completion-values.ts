@@ -76,7 +76,7 @@ const snapshotNames = async (client: ApiClient, node: string) =>
   (await client.call('node.snapshotList', { node })).map(nameOf);
 async function diskNames(client: ApiClient, node: string): Promise<string[]> {
   const disks = (await client.call('node.disks', { node })).map(nameOf);
-  const copies = (await client.call('node.imageCopies', { node })).map(({ id }) => id.slice(0, 12));
+  const copies = (await client.call('node.imageCopies', { node })).map(nameOf);
   return [...disks, ...copies];
 }
 

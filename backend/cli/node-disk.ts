@@ -16,7 +16,7 @@ export function addNodeDiskCommands(node: Command, session: Session): void {
   disk
     .command('show')
     .description(
-      'list disks: those of the setting, and those that were left behind; and image copies on them',
+      'list disks: those of the setting, and those that were left behind; image copies and kept changes on them',
     )
     .argument('<node>')
     .option('--json', 'print JSON')
@@ -25,7 +25,9 @@ export function addNodeDiskCommands(node: Command, session: Session): void {
     );
   disk
     .command('remove')
-    .description('remove a disk that the setting does not ask for, or a copy of an image')
+    .description(
+      'remove a disk that the setting does not ask for, a copy of an image, or changes that are kept',
+    )
     .argument('<node>')
     .argument('<disk>', 'a name that `disk show` lists')
     .option('--force', 'also when it holds data')
@@ -55,23 +57,27 @@ async function show(lab: LabSession, node: string, json: boolean): Promise<void>
 function withCopies(disks: DiskInfo[], copies: ImageCopyInfo[]): unknown[] {
   return disks.map((disk) => {
     const letter = 'abcdefghijklmnopqrstuvwxyz'[Number(disk.name.slice('disk_'.length))] ?? '?';
-    const isOn = ({ partition }: ImageCopyInfo): boolean => partition.startsWith(`sd${letter}`);
-    return { ...disk, imageCopies: disk.state === 'attached' ? copies.filter(isOn) : [] };
+    const isOn = ({ partition }: ImageCopyInfo): boolean =>
+      partition === 'network'
+        ? disk.name === 'network-persistent'
+        : disk.state === 'attached' && partition.startsWith(`sd${letter}`);
+    return { ...disk, imageCopies: copies.filter(isOn) };
   });
 }
 
 function copiesTable(copies: ImageCopyInfo[]): string {
   const rows = copies.map((copy) => [
-    copy.id.slice(0, 12),
+    copy.name,
     copy.image ?? '-',
     copy.partition,
-    copy.removed ? 'removed at next boot' : copy.state,
+    copy.removed ? 'removed at next boot' : copy.partition === 'network' ? 'kept' : copy.state,
     formatSize(copy.imageBytes),
     formatSize(copy.diffBytes),
     formatSize(copy.localBytes),
     copy.lastBoot ?? 'never',
   ]);
-  const title = 'Image copies for hybrid boot, as of the last boot:';
+  const title =
+    'Image copies for hybrid boot, and changes kept of network-persistent boots, as of the last boot:';
   const head = ['copy', 'image', 'partition', 'state', 'size', 'diff', 'local', 'last boot'];
   return `\n${title}\n\n${formatTable(head, rows)}`;
 }
@@ -79,6 +85,7 @@ function copiesTable(copies: ImageCopyInfo[]): string {
 async function remove(lab: LabSession, node: string, disk: string, force: boolean): Promise<void> {
   await withConsent(lab, force, LOSE_DATA, async (consent) => {
     const { outcome } = await lab.call('node.removeDisk', { node, disk, force: consent });
-    if (outcome === 'nextBoot') lab.session.say(`Node ${node} removes this image copy when it boots next.`);
+    if (outcome === 'nextBoot')
+      lab.session.say(`Node ${node} removes this image copy when it boots next in the same boot mode.`);
   });
 }

@@ -18,6 +18,7 @@ const SOURCED = new Set([
   'walt-boot-modes',
   'walt-hybrid',
   'walt-hybrid-copy',
+  'walt-network-persistent',
 ]);
 
 /** The folder of the files that run inside nodes: this one, or `guest` beside the bundle. */

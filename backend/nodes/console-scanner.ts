@@ -21,7 +21,7 @@ const MEANINGFUL: readonly RegExp[] = [
   /^\*\*\* .+ \*\*\*$/,
   /^>>> /,
   // What walt-boot-modes finds on the disks.
-  /^(Detected|Using) boot-mode: |^Falling back to default boot mode: |^Note: (.*\bwalt-hybrid\b|the extended attribute)|^\w+: not enough room for copying/,
+  /^(Detected|Using) boot-mode: |^Falling back to default boot mode: |^Note: (.*\b(walt-hybrid\b|boot\.mode=)|the extended attribute)|^\w+: not enough room for copying/,
   /Kernel panic - not syncing/,
   /Out of memory: Kill/,
   ...STALL_REPORTS,
@@ -147,6 +147,11 @@ function afterEscape(byte: number): State {
 /** True for the first line of what a kernel prints, again and again, while a processor stands still. */
 export function isStallReport(line: string): boolean {
   return STALL_REPORTS.some((pattern) => pattern.test(line));
+}
+
+/** What a node says when it cannot keep its changes, which its user expects. */
+export function notKept(line: string): string | undefined {
+  return /^Note: (boot\.mode=network-persistent, but .+)$/.exec(line)?.[1];
 }
 
 /** The text of a panic's first line: `Kernel panic - not syncing: VFS: …` without the time stamp. */

@@ -8,7 +8,7 @@ import { untilBooted } from './boot-wait.ts';
 import { parseRange } from './console-replay.ts';
 import { parseExpose, settleExpose } from './expose.ts';
 import { nodeConfigText, parseBootMode } from './boot-mode.ts';
-import type { ImageCopy } from './disks/image-copies.ts';
+import type { ImageCopy, NamedCopy } from './disks/image-copies.ts';
 import type { NodeInfo } from './info.ts';
 import type { DiskInfo } from './disks/node-disks.ts';
 import { checkModelSettings, modelSettings } from './machines/model-settings.ts';
@@ -216,18 +216,21 @@ export class NodeManager {
     return this.#one(node).disks.list();
   }
 
-  imageCopies(node: string): Promise<(ImageCopy & { removed: boolean })[]> {
-    return this.#one(node).disks.copies.list();
+  imageCopies(node: string): Promise<NamedCopy[]> {
+    return this.#one(node).disks.imageCopies();
   }
   /** What the node at an address has said of the image copies on its disks. */
   async copiesReported(ip: string, copies: ImageCopy[]): Promise<void> {
-    await this.#supervisorAt(ip)?.disks.copies.reported(copies);
+    await this.#supervisorAt(ip)?.disks.copiesReported(copies);
   }
   /** Shell text for the node at an address that boots and asks how. */
   async bootConfig(ip: string): Promise<string> {
     const supervisor = this.#supervisorAt(ip);
-    const mode = parseBootMode(withDefaults(supervisor?.record.settings ?? {})['boot.mode']);
-    return nodeConfigText(mode, (await supervisor?.disks.copies.tell()) ?? []);
+    const { settings = {}, running } = supervisor?.record ?? {};
+    // The machine has the disks that were set when it was started.
+    const mode = parseBootMode(withDefaults(running?.machine?.settings ?? settings)['boot.mode']);
+    const toRemove = await supervisor?.disks.copiesToRemove(mode.mode === 'network-persistent');
+    return nodeConfigText(mode, toRemove ?? []);
   }
   #supervisorAt(ip: string): NodeSupervisor | undefined {
     return this.#supervisors.get(this.#registry.byAddress(ip)?.mac ?? '');
@@ -236,7 +239,7 @@ export class NodeManager {
   /** Removes a disk file that the node's setting does not ask for, or an image copy (by the begin of its id). Throws `node.running` when the node runs. */
   async removeDisk(node: string, disk: string, force: boolean): Promise<'removed' | 'nextBoot'> {
     const supervisor = this.#one(node);
-    if (await supervisor.disks.copies.remove(disk, force)) return 'nextBoot';
+    if (await supervisor.disks.removeCopy(disk, force)) return 'nextBoot';
     if (supervisor.isRunning) throw stillRunning([node]);
     await supervisor.disks.remove(disk, force);
     return 'removed';

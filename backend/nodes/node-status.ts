@@ -12,6 +12,7 @@ export class NodeStatus {
   readonly #stage: () => string | undefined;
   #state: NodeState;
   #reason: string | null;
+  #remark: string | null = null;
 
   /** `stage`: where a boot that goes on is */
   constructor(record: NodeRecord, parts: SupervisorParts, stage: () => string | undefined) {
@@ -28,9 +29,16 @@ export class NodeStatus {
 
   become(state: NodeState, reason: string | null): void {
     const { mac, ip } = this.#record;
+    if (state === 'booting') this.#remark = null;
     this.#state = state;
-    this.#reason = reason;
-    this.#parts.bus.publish({ kind: 'node', node: mac, client: ip, state, reason: reason ?? undefined });
+    this.#reason = reason ?? (state === 'booted' ? this.#remark : null);
+    this.#parts.bus.publish({
+      kind: 'node',
+      node: mac,
+      client: ip,
+      state,
+      reason: this.#reason ?? undefined,
+    });
     this.notify();
   }
 
@@ -39,6 +47,11 @@ export class NodeStatus {
     if (this.#state !== 'booting') return;
     this.#reason = sentence;
     this.notify();
+  }
+
+  /** What the node's user should know while it is booted, though it is. */
+  remark(sentence: string): void {
+    this.#remark = sentence;
   }
 
   /** Something else that clients see of the node changed, such as a setting. */

@@ -39,10 +39,20 @@ export const NodeSettings = z.object({
     .optional()
     .describe(`none, or sizes such as 32G[template=ext4],1T; templates: ${DISK_TEMPLATES.join(', ')}`),
   'boot.mode': grammar(parseBootMode)
-    .meta({ examples: ['auto', 'network-volatile', 'hybrid-volatile', 'hybrid-persistent[partition=sda1]'] })
+    .meta({
+      examples: [
+        'auto',
+        'network-volatile',
+        'network-persistent',
+        'hybrid-volatile',
+        'hybrid-persistent[partition=sda1]',
+      ],
+    })
     .optional()
     .describe(
-      'auto (marks on the disks decide), network-volatile, hybrid-volatile or hybrid-persistent; [partition=sda1]: may be used without a mark',
+      'auto (marks on the disks decide); network-volatile; network-persistent: what is written over the image is kept ' +
+        'with the node, for each image; hybrid-volatile or hybrid-persistent, maybe with [partition=sda1], which may be ' +
+        'used without a mark',
     ),
   'boot.delay': z
     .union([z.literal('random'), wholeNumber(0, 3600, 'random or ')], {

@@ -5,7 +5,7 @@ import type { BusEvent } from '../events/bus.ts';
 import { copySentence, type Timeline } from '../events/timeline.ts';
 import { BootDelay } from './boot-delay.ts';
 import { BootJournal } from './boot-journal.ts';
-import { guestEnd, isPanicEnd } from './console-scanner.ts';
+import { guestEnd, isPanicEnd, notKept } from './console-scanner.ts';
 import { NodeConsole } from './console.ts';
 import { DiskPause } from './disks/pause.ts';
 import type { NodeInfo } from './info.ts';
@@ -209,6 +209,8 @@ export class NodeSupervisor {
     if (event.kind === 'agent' && event.phase === 'failed') this.#fail(event.detail ?? 'It gave up.');
     if (event.kind === 'agent' && event.phase === 'lost') this.#recovery.agentLost(TIMES.unreachable);
     if (event.kind === 'console' && this.#machine) {
+      const remark = notKept(event.line);
+      if (remark !== undefined) this.#status.remark(remark);
       this.#panics.take(event.line, typeof this.record.running?.bootedAt === 'number');
     }
   }
@@ -304,7 +306,7 @@ export class NodeSupervisor {
   async #startMachine(started: StartedMachine, media: MachineMedia, from?: SnapshotStart): Promise<Machine> {
     const machine = await this.#launch.start(started, media, (event) => this.#qemuEvent(event), from);
     this.#follow(machine);
-    await this.disks.attached(media.disks.length);
+    await this.disks.attached(media.disks);
     this.#status.publishQemu('started', `pid ${machine.pid}, ${started.accel}`);
     return machine;
   }

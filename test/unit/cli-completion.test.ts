@@ -31,6 +31,10 @@ describe('without a lab', () => {
       'boot.mode=hybrid-volatile',
       'boot.mode=hybrid-persistent[partition=sda1]',
     ]);
+    expect(await complete('node', 'config', 'a', 'boot.mode=network')).toEqual([
+      'boot.mode=network-volatile',
+      'boot.mode=network-persistent',
+    ]);
     expect(await complete('node', 'create', 'a', '--set', 'mount.persist=')).toEqual([
       'mount.persist=true',
       'mount.persist=false',

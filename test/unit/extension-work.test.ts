@@ -36,6 +36,7 @@ describe('copies of images in a list', () => {
   const now = Date.parse('2026-11-21T08:00:00Z');
   const copy: ImageCopyInfo = {
     id: '0123456789ab'.padEnd(64, 'c'),
+    name: '0123456789ab',
     image: 'mine',
     partition: 'sda1',
     state: 'complete',
@@ -54,6 +55,17 @@ describe('copies of images in a list', () => {
       detail: 'image 36 MB · 2.0 MB written and kept · 0 B in /local',
       removable: true,
     });
+  });
+
+  test('what network-persistent boots keep has no image beside it', () => {
+    const kept = { ...copy, name: 'network-0123456789ab', partition: 'network', imageBytes: 0 };
+    expect(copyRow(kept, now)).toMatchObject({
+      description: '0123456789ab · network-persistent · kept · booted 2 min ago',
+      detail: '2.0 MB written and kept',
+    });
+    expect(copyLoss(kept)).toMatch(
+      /2\.0 MB written and kept\)\. .* boots next with boot\.mode=network-persistent\.$/,
+    );
   });
 
   test('one that is let go is not let go again; one without an image is known by its id', () => {

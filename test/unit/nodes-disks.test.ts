@@ -285,7 +285,8 @@ describe('a full host disk', () => {
 
 test('QEMU gets one controller, the disks in order, commas escaped', () => {
   expect(diskArguments([])).toEqual([]);
-  expect(diskArguments([{ path: '/a,b/disk_0.dd' }, { path: '/disk_1.dd' }])).toEqual([
+  const own = [{ path: '/a,b/disk_0.dd' }, { path: '/disk_1.dd' }];
+  expect(diskArguments(own)).toEqual([
     '-device',
     'virtio-scsi-pci,id=scsi0',
     '-drive',
@@ -297,4 +298,8 @@ test('QEMU gets one controller, the disks in order, commas escaped', () => {
     '-device',
     'scsi-hd,bus=scsi0.0,scsi-id=1,lun=0,drive=disk1,product=QEMU-DISK,serial=disk1',
   ]);
+  // After all that the setting can ask for: the names of those are the same with and without it.
+  expect(diskArguments([...own, { path: '/kept.dd', isKept: true }]).at(-1)).toBe(
+    'scsi-hd,bus=scsi0.0,scsi-id=16,lun=0,drive=disk2,product=QEMU-DISK,serial=network-persistent',
+  );
 });

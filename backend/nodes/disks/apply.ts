@@ -19,6 +19,8 @@ export interface DiskControl {
 /** A disk's file, ready for QEMU. */
 export interface ReadyDisk {
   path: string;
+  /** it is not one of the node's own, but `KEPT_DISK` */
+  isKept?: boolean;
 }
 
 /**

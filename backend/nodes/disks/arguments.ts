@@ -1,5 +1,10 @@
 import type { ReadyDisk } from './apply.ts';
+import { KEPT_DISK } from './kept-disk.ts';
+import { MAX_DISKS } from './setting.ts';
 import { escapeOption } from '../qemu-option.ts';
+
+/** After those of the node's own disks. */
+const KEPT_TARGET = MAX_DISKS;
 
 /**
  * QEMU's arguments for the disks of a node, none for none: all on one SCSI controller, in order of their targets, which is
@@ -12,11 +17,12 @@ import { escapeOption } from '../qemu-option.ts';
  */
 export function diskArguments(disks: readonly ReadyDisk[]): string[] {
   if (disks.length === 0) return [];
-  const perDisk = disks.flatMap(({ path }, index) => {
+  const perDisk = disks.flatMap(({ path, isKept }, index) => {
+    const [target, serial] = isKept ? [KEPT_TARGET, KEPT_DISK] : [index, `disk${index}`];
     const file = `file=${escapeOption(path)},format=raw,id=disk${index},if=none`;
     const policy = 'discard=unmap,detect-zeroes=unmap,werror=stop,rerror=report';
-    const place = `bus=scsi0.0,scsi-id=${index},lun=0,drive=disk${index}`;
-    const device = `scsi-hd,${place},product=QEMU-DISK,serial=disk${index}`;
+    const place = `bus=scsi0.0,scsi-id=${target},lun=0,drive=disk${index}`;
+    const device = `scsi-hd,${place},product=QEMU-DISK,serial=${serial}`;
     return ['-drive', `${file},${policy}`, '-device', device];
   });
   return ['-device', 'virtio-scsi-pci,id=scsi0', ...perDisk];

@@ -20,8 +20,17 @@ export const ImageCopy = z.object({
   lastBoot: z.string().nullable(),
 });
 export type ImageCopy = z.infer<typeof ImageCopy>;
-/** For clients. `removed`: the node takes it away when it boots next */
-export const ImageCopyInfo = ImageCopy.extend({ image: z.string().nullable(), removed: z.boolean() });
+/** What is in the place of a partition for changes that are kept of network-persistent boots. */
+export const KEPT_PLACE = 'network';
+const NamedCopy = ImageCopy.extend({
+  /** by which it is removed */
+  name: z.string(),
+  /** the node takes it away when it boots next */
+  removed: z.boolean(),
+});
+export type NamedCopy = z.infer<typeof NamedCopy>;
+/** For clients. */
+export const ImageCopyInfo = NamedCopy.extend({ image: z.string().nullable() });
 export type ImageCopyInfo = z.infer<typeof ImageCopyInfo>;
 
 const Saved = z.object({
@@ -31,19 +40,29 @@ const Saved = z.object({
 });
 type Saved = z.infer<typeof Saved>;
 
-/** The image copies on a node's disks. Only the node itself reads and changes them: it reports them, and is told what to remove. */
+/**
+ * The image copies on a node's disks; or the changes to images that are kept of its network-persistent boots, whose image
+ * takes no room. Only the node itself reads and changes them: it reports them, and is told what to remove.
+ */
 export class ImageCopies {
   readonly #file: string;
+  readonly #prefix: string;
   /** one change after the other */
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(nodeFolder: string) {
-    this.#file = join(nodeFolder, 'image-copies.json');
+  /** `prefix`: what their names have before the id */
+  constructor(nodeFolder: string, file: string, prefix = '') {
+    this.#file = join(nodeFolder, file);
+    this.#prefix = prefix;
   }
 
-  async list(): Promise<(ImageCopy & { removed: boolean })[]> {
+  async list(): Promise<NamedCopy[]> {
     const { copies, removed } = await this.#read();
-    return copies.map((copy) => ({ ...copy, removed: removed.some(({ id }) => id === copy.id) }));
+    return copies.map((copy) => ({
+      ...copy,
+      name: `${this.#prefix}${copy.id.slice(0, 12)}`,
+      removed: removed.some(({ id }) => id === copy.id),
+    }));
   }
 
   /** The node says what there is. What it was told to remove is done. */
@@ -66,12 +85,13 @@ export class ImageCopies {
   }
 
   /**
-   * Lets a copy go at the node's next boot. False when there is none whose id begins with `name`. Without `force` one that
+   * Lets a copy go at the node's next boot. False when there is none whose name or id begins so. Without `force` one that
    * holds data is refused with `disk.holdsData`.
    */
   async remove(name: string, force: boolean): Promise<boolean> {
-    if (!/^[0-9a-f]{4,64}$/.test(name)) return false;
-    const matching = (await this.list()).filter(({ id }) => id.startsWith(name));
+    const begin = name.startsWith(this.#prefix) ? name.slice(this.#prefix.length) : '';
+    if (!/^[0-9a-f]{4,64}$/.test(begin)) return false;
+    const matching = (await this.list()).filter(({ id }) => id.startsWith(begin));
     const [copy] = matching;
     if (!copy) return false;
     if (matching.length > 1)
@@ -80,7 +100,7 @@ export class ImageCopies {
         `Several image copies begin with ${name}: give more of the id.`,
       );
     if (copy.isPersistent && copy.diffBytes + copy.localBytes > 0 && !force)
-      throw new BootyardError('disk.holdsData', `Image copy ${copy.id.slice(0, 12)} holds data.`);
+      throw new BootyardError('disk.holdsData', `Image copy ${copy.name} holds data.`);
     await this.#change((saved) => ({
       ...saved,
       removed: [...saved.removed.filter(({ id }) => id !== copy.id), { id: copy.id, told: false }],

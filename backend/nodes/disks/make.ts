@@ -68,6 +68,33 @@ export async function makeDisk(
   }
 }
 
+/**
+ * Makes the file of a disk that is one ext4 file system without partitions. It is there as a whole or not at all. Throws as
+ * `makeDisk`.
+ */
+export async function makeExt4File(
+  folder: string,
+  name: string,
+  bytes: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const part = join(folder, `${name}.part`);
+  try {
+    await mkdir(folder, { recursive: true });
+    await rm(part, { force: true });
+    await truncated(part, bytes);
+    await makeExt4(`${name}.part`, bytes, { folder, signal }, 0);
+    await synced(part);
+    await rename(part, diskPath(folder, name));
+    await syncFolder(folder);
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    throw diskError(error, `Disk ${name} (${sizeText(bytes)}) could not be made`, folder);
+  } finally {
+    await rm(part, { force: true });
+  }
+}
+
 async function truncated(path: string, bytes: number): Promise<void> {
   const file = await open(path, 'wx', 0o600);
   try {
@@ -110,8 +137,13 @@ async function format(
 }
 
 /** The file is new, so that its unwritten parts are zero: mke2fs need not write them, nor the node's kernel later. */
-async function makeExt4(name: string, size: number, options: DiskToolOptions): Promise<void> {
-  const extended = [`offset=${START_BYTES}`, 'nodiscard', 'lazy_itable_init=1'];
+async function makeExt4(
+  name: string,
+  size: number,
+  options: DiskToolOptions,
+  offset = START_BYTES,
+): Promise<void> {
+  const extended = [`offset=${offset}`, 'nodiscard', 'lazy_itable_init=1'];
   const make = (more: string[]) => {
     const features = ['-O', EXT4_FEATURES.join(','), '-I', '256', '-b', '4096'];
     const all = [...extended, ...more].join(',');

@@ -2,7 +2,15 @@ import { z } from 'zod';
 import { BootyardError } from '../../errors.ts';
 import { applyDisks, freeSpaceWarning, type ReadyDisk } from './apply.ts';
 import { forgetReplaced, listDisks, markAttached, removeDisk } from './files.ts';
-import { ImageCopies } from './image-copies.ts';
+import { ImageCopies, KEPT_PLACE, type ImageCopy, type NamedCopy } from './image-copies.ts';
+import {
+  KEPT_DISK,
+  keepsChanges,
+  keptDiskSize,
+  makeKeptDisk,
+  readyDisks,
+  removeKeptDisk,
+} from './kept-disk.ts';
 import { planDisks } from './plan.ts';
 import { DISK_TEMPLATES, parseDisks } from './setting.ts';
 import type { NodeRecord } from '../registry.ts';
@@ -24,12 +32,16 @@ export type DiskInfo = z.infer<typeof DiskInfo>;
 export class NodeDisks {
   readonly #record: NodeRecord;
   readonly #folder: string;
-  readonly copies: ImageCopies;
+  /** of images for hybrid boot */
+  readonly #copies: ImageCopies;
+  /** of network-persistent boots */
+  readonly #changes: ImageCopies;
 
   constructor(record: NodeRecord, folder: string) {
     this.#record = record;
     this.#folder = folder;
-    this.copies = new ImageCopies(folder);
+    this.#copies = new ImageCopies(folder, 'image-copies.json');
+    this.#changes = new ImageCopies(folder, 'kept-changes.json', `${KEPT_PLACE}-`);
   }
 
   /** Before the setting changes to `disks`: throws `disk.loses` when that would set a disk with data aside. */
@@ -47,18 +59,22 @@ export class NodeDisks {
   }
 
   /** Before a start. Disks with data may be set aside: the user has agreed when the setting was changed. */
-  prepare(signal: AbortSignal, progress: (message: string) => void): Promise<ReadyDisk[]> {
+  async prepare(signal: AbortSignal, progress: (message: string) => void): Promise<ReadyDisk[]> {
     const control = {
       signal,
       mayLose: true,
       progress: ({ message }: { message: string }) => progress(message),
     };
-    return applyDisks(this.#folder, this.#wanted, control);
+    const { settings } = this.#record;
+    const own = await applyDisks(this.#folder, this.#wanted, control);
+    if (!keepsChanges(settings)) return own;
+    await makeKeptDisk(this.#folder, signal);
+    return readyDisks(this.#folder, settings);
   }
 
-  /** QEMU runs with the first `count` disks. */
-  attached(count: number): Promise<void> {
-    return markAttached(this.#folder, count);
+  /** QEMU runs with these disks. */
+  attached(disks: readonly ReadyDisk[]): Promise<void> {
+    return markAttached(this.#folder, disks.filter(({ isKept }) => !isKept).length);
   }
 
   /** The node has booted with the disks it has now: those that they replaced can go. */
@@ -68,7 +84,8 @@ export class NodeDisks {
 
   async list(): Promise<DiskInfo[]> {
     const disks = await listDisks(this.#folder, this.#wanted);
-    return disks.map(({ name, state, template, bytes, usedBytes, holdsData }) => ({
+    const kept = await this.#keptDisk();
+    const own = disks.map(({ name, state, template, bytes, usedBytes, holdsData }) => ({
       name,
       state,
       template: template ?? null,
@@ -76,6 +93,34 @@ export class NodeDisks {
       usedBytes,
       holdsData,
     }));
+    return kept ? [...own, kept] : own;
+  }
+
+  async #keptDisk(): Promise<DiskInfo | undefined> {
+    const sizes = await keptDiskSize(this.#folder);
+    if (!sizes) return undefined;
+    const state = keepsChanges(this.#record.settings) ? 'attached' : 'orphan';
+    return { name: KEPT_DISK, state, template: 'ext4', ...sizes, holdsData: true };
+  }
+
+  async imageCopies(): Promise<NamedCopy[]> {
+    return [...(await this.#copies.list()), ...(await this.#changes.list())];
+  }
+
+  /** The node has said what there is where it booted from. */
+  copiesReported(copies: readonly ImageCopy[]): Promise<void> {
+    const areKept = copies.some(({ partition }) => partition === KEPT_PLACE);
+    return (areKept ? this.#changes : this.#copies).reported(copies);
+  }
+
+  /** Ids of image copies, or kept changes, that a node that boots is to remove. */
+  copiesToRemove(areKept: boolean): Promise<string[]> {
+    return (areKept ? this.#changes : this.#copies).tell();
+  }
+
+  /** As `ImageCopies.remove`. */
+  async removeCopy(name: string, force: boolean): Promise<boolean> {
+    return (await this.#copies.remove(name, force)) || this.#changes.remove(name, force);
   }
 
   /** Removes a disk that the setting does not ask for; with data only by `force` (`disk.holdsData`). */
@@ -87,13 +132,16 @@ export class NodeDisks {
       throw new BootyardError('disk.unknown', `Node ${node} has no disk '${name}': ${hint}.`);
     }
     if (disk.state === 'attached') {
-      const sentence = `Disk ${name} is in use by the setting of node ${node}: take it out of \`disks\` first.`;
+      const change = name === KEPT_DISK ? 'change `boot.mode`' : 'take it out of `disks`';
+      const sentence = `Disk ${name} is in use by the setting of node ${node}: ${change} first.`;
       throw new BootyardError('disk.attached', sentence);
     }
     if (disk.holdsData && !force) {
       throw new BootyardError('disk.holdsData', `Disk ${name} of node ${node} holds data.`);
     }
-    await removeDisk(this.#folder, name);
+    if (name !== KEPT_DISK) return removeDisk(this.#folder, name);
+    await removeKeptDisk(this.#folder);
+    await this.#changes.reported([]);
   }
 
   get #wanted() {

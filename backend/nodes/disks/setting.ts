@@ -11,7 +11,7 @@ export interface DiskSpec {
 const LIST = /^\d+[GT](\[[^\]]*\])?(,\d+[GT](\[[^\]]*\])?)*$/;
 const DISK = /(\d+)([GT])(?:\[([^\]]*)\])?/g;
 /** virtio-scsi and the names sda to sdz have room for more, but no user means more than this. */
-const MAX_DISKS = 16;
+export const MAX_DISKS = 16;
 const MAX_BYTES = 100e12;
 /** FAT counts sectors in 32 bits. */
 const MAX_FAT32_BYTES = 2e12;

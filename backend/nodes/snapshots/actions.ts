@@ -9,7 +9,16 @@ import type { SnapshotInfo } from './info.ts';
 import type { WorkControl } from './machine-state.ts';
 import { SnapshotStart } from './start.ts';
 
-const MACHINE_SETTINGS = ['ram', 'cpu.cores', 'disks', 'netsetup', 'networks', 'firmware', 'accel'] as const;
+const MACHINE_SETTINGS = [
+  'ram',
+  'cpu.cores',
+  'disks',
+  'boot.mode',
+  'netsetup',
+  'networks',
+  'firmware',
+  'accel',
+] as const;
 
 export interface SnapshotActionsParts {
   registry: NodeRegistry;

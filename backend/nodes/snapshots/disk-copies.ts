@@ -9,7 +9,7 @@ import type { WorkControl } from './machine-state.ts';
 const COPY_LIMIT_MS = 24 * 3600 * 1000;
 
 /**
- * Copies the first `count` disks with their records from one node's (or snapshot's) folder to another. Where the host's
+ * Copies disks with their records from one node's (or snapshot's) folder to another. Where the host's
  * file system shares blocks between files this takes no time and no room; else only what is not zero is copied. The copies
  * take their places together, when all are there. Disks stay raw files: overlays on a common base would have to be merged
  * when a snapshot is removed, and could not grow or be looked into like disks.
@@ -17,16 +17,15 @@ const COPY_LIMIT_MS = 24 * 3600 * 1000;
 export async function copyDisks(
   from: string,
   to: string,
-  count: number,
+  names: readonly string[],
   control: WorkControl,
 ): Promise<void> {
   const [source, target] = [disksFolder(from), disksFolder(to)];
-  const names = Array.from({ length: count }, (_, index) => `disk_${index}`);
-  if (count > 0) await mkdir(target, { recursive: true });
+  if (names.length > 0) await mkdir(target, { recursive: true });
   const part = (name: string) => `${diskPath(target, name)}.part`;
   try {
     for (const [index, name] of names.entries()) {
-      control.progress({ message: `Copying ${name}`, fraction: index / count });
+      control.progress({ message: `Copying ${name}`, fraction: index / names.length });
       await copySparse(diskPath(source, name), part(name), control.signal);
     }
     for (const name of names) {
@@ -34,7 +33,7 @@ export async function copyDisks(
       await rename(part(name), diskPath(target, name));
       if (await exists(record)) await copyFile(record, join(target, `${name}.json`));
     }
-    if (count > 0) await syncFolder(target);
+    if (names.length > 0) await syncFolder(target);
   } finally {
     for (const name of names) await rm(part(name), { force: true });
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { BootyardError } from '../../errors.ts';
 import type { SnapshotRecord } from '../../state/snapshot-records.ts';
 import { diskPath, disksFolder } from '../disks/files.ts';
-import { parseDisks } from '../disks/setting.ts';
+import { machineDisks } from '../disks/kept-disk.ts';
 import type { Machine, MachinePlace } from '../machine.ts';
 import type { NodeState } from '../info.ts';
 import type { SupervisorParts } from '../parts.ts';
@@ -149,14 +149,13 @@ export class NodeSnapshots {
     place: MachinePlace,
     control: WorkControl,
   ): Promise<number> {
-    const disks = parseDisks(withDefaults(started.settings).disks);
     try {
       const problem = await prepareGuest(place, control);
       if (problem !== undefined) throw notSavable(this.#record.name, 'booted', problem);
       await machine.query('stop');
       const createdAt = Date.now();
       await saveState(machine, join(folder, 'state'), control);
-      await copyDisks(this.#nodeFolder, folder, disks.length, control);
+      await copyDisks(this.#nodeFolder, folder, machineDisks(started.settings), control);
       return createdAt;
     } finally {
       await goOnAfterSave(machine, place, true, AbortSignal.timeout(GO_ON_MS));
@@ -164,9 +163,8 @@ export class NodeSnapshots {
   }
 
   async #checkSpace(pid: number, { settings }: StartedMachine): Promise<void> {
-    const wanted = parseDisks(withDefaults(settings).disks);
     const memory = Math.min(megabytes(withDefaults(settings).ram) * 1024 * 1024, residentBytes(pid));
-    const files = wanted.map((_, index) => diskPath(disksFolder(this.#nodeFolder), `disk_${index}`));
+    const files = machineDisks(settings).map((name) => diskPath(disksFolder(this.#nodeFolder), name));
     const sizes = await Promise.all(files.map(async (file) => (await stat(file)).blocks * 512));
     const needed = sizes.reduce((sum, size) => sum + size, memory + RESERVE);
     const { bavail, bsize } = await statfs(this.#nodeFolder);

@@ -3,12 +3,10 @@ import { join } from 'node:path';
 import { BootyardError } from '../../errors.ts';
 import { NETWORK } from '../../lab/network.ts';
 import type { SnapshotRecord } from '../../state/snapshot-records.ts';
-import { diskPath, disksFolder } from '../disks/files.ts';
 import type { ReadyDisk } from '../disks/apply.ts';
-import { parseDisks } from '../disks/setting.ts';
+import { machineDisks, readyDisks } from '../disks/kept-disk.ts';
 import type { Machine, MachinePlace } from '../machine.ts';
 import type { NodeRecord, StartedMachine } from '../registry.ts';
-import { withDefaults } from '../settings.ts';
 import { ControlLine } from './control-line.ts';
 import { copyDisks } from './disk-copies.ts';
 import { machineOf } from './info.ts';
@@ -44,9 +42,9 @@ export class SnapshotStart {
 
   /** Puts copies of the snapshot's disks in the place of the node's. */
   async disks(nodeFolder: string): Promise<ReadyDisk[]> {
-    const wanted = parseDisks(withDefaults(this.machine.settings).disks);
-    await copyDisks(this.folder, nodeFolder, wanted.length, this.#control);
-    return wanted.map((_, index) => ({ path: diskPath(disksFolder(nodeFolder), `disk_${index}`) }));
+    const { settings } = this.machine;
+    await copyDisks(this.folder, nodeFolder, machineDisks(settings), this.#control);
+    return readyDisks(nodeFolder, settings);
   }
 
   /** Gives a machine that waits for it its memory. */

@@ -39,7 +39,7 @@ export function registerDiskCommands(parts: Parts): vscode.Disposable {
       connection.call('node.disks', { node: name }),
       connection.call('node.imageCopies', { node: name }),
     ]);
-    const heading = 'copies of images for hybrid boot, as of the last boot';
+    const heading = 'copies of images for hybrid boot, and changes that are kept, as of the last boot';
     return [
       ...disks.map((disk) => item('database', diskRow(disk), 'Remove Disk...', () => removeDisk(node, disk))),
       ...(copies.length > 0 ? [{ label: heading, kind: vscode.QuickPickItemKind.Separator }] : []),

@@ -29,11 +29,12 @@ export function diskRow(disk: DiskInfo): DiskRow {
 /** `now` in ms since 1970. */
 export function copyRow(copy: ImageCopyInfo, now: number): DiskRow {
   const boot = copy.lastBoot === null ? 'not booted yet' : `booted ${ago(now - Date.parse(copy.lastBoot))}`;
-  const state = copy.removed ? 'removed at the next boot' : copy.state;
+  const kept = keepsChanges(copy);
+  const state = copy.removed ? 'removed at the next boot' : kept ? 'kept' : copy.state;
   return {
     label: copyName(copy),
-    description: [shortId(copy.id), copy.partition, state, boot].join(' · '),
-    detail: [`image ${bytes(copy.imageBytes)}`, ...writtenParts(copy)].join(' · '),
+    description: [shortId(copy.id), kept ? 'network-persistent' : copy.partition, state, boot].join(' · '),
+    detail: [...(kept ? [] : [`image ${bytes(copy.imageBytes)}`]), ...writtenParts(copy)].join(' · '),
     removable: !copy.removed,
   };
 }
@@ -45,13 +46,21 @@ export function copyName({ image, id }: ImageCopyInfo): string {
 
 /** What is lost with a copy, one sentence. */
 export function copyLoss(copy: ImageCopyInfo): string {
-  const sure = 'The node itself removes it when it boots next.';
+  const condition = keepsChanges(copy) ? ' with boot.mode=network-persistent' : '';
+  const sure = `The node itself removes it when it boots next${condition}.`;
   if (!copy.isPersistent) return `It holds no data that outlives a boot. ${sure}`;
   return `What was written there is deleted for good (as of its last boot: ${writtenParts(copy).join(', ')}). ${sure}`;
 }
 
-function writtenParts({ isPersistent, diffBytes, localBytes }: ImageCopyInfo): string[] {
+/** What network-persistent boots wrote over an image, which itself is not there. */
+export function keepsChanges({ partition }: ImageCopyInfo): boolean {
+  return partition === 'network';
+}
+
+function writtenParts(copy: ImageCopyInfo): string[] {
+  const { isPersistent, diffBytes, localBytes } = copy;
   const written = isPersistent ? 'written and kept' : 'written, until its next boot';
+  if (keepsChanges(copy)) return [`${bytes(diffBytes)} ${written}`];
   return [`${bytes(diffBytes)} ${written}`, `${bytes(localBytes)} in /local`];
 }
 

@@ -5,7 +5,7 @@ import type { Parts } from '../../features.ts';
 import { confirm } from '../../ui/consent.ts';
 import { said } from '../../ui/said.ts';
 import { isOn } from '../node-row.ts';
-import { copyLoss, copyName } from './disk-rows.ts';
+import { copyLoss, copyName, keepsChanges } from './disk-rows.ts';
 
 /**
  * Removes a copy of an image from a node's disk once the user agrees. Only the node can, when it boots next, which is
@@ -13,14 +13,17 @@ import { copyLoss, copyName } from './disk-rows.ts';
  */
 export async function removeCopy({ connection }: Parts, node: NodeInfo, copy: ImageCopyInfo): Promise<void> {
   const name = copyName(copy);
-  await confirm(`Remove the copy of ${name} from the disk of ${node.name}?`, copyLoss(copy), 'Remove');
-  const params = { node: node.name, disk: copy.id, force: true };
+  const question = keepsChanges(copy)
+    ? `Remove what ${node.name} has written over ${name}?`
+    : `Remove the copy of ${name} from the disk of ${node.name}?`;
+  await confirm(question, copyLoss(copy), 'Remove');
+  const params = { node: node.name, disk: copy.name, force: true };
   const { outcome } = await connection.call('node.removeDisk', params);
   if (outcome === 'removed') return said(`Removed the copy of ${name} on ${node.name}.`);
   // A node that failed still runs; its boot begins anew all the same.
   const now = connection.model.node(node.mac) ?? node;
   const boot = isOn(now) && now.state !== 'failed' ? 'Reboot Now' : 'Boot Now';
-  const text = `${node.name} removes its copy of ${name} when it boots next.`;
+  const text = `${node.name} removes its ${keepsChanges(copy) ? 'changes to' : 'copy of'} ${name} when it boots next.`;
   if ((await vscode.window.showInformationMessage(text, boot)) !== boot) return;
   const command = boot === 'Boot Now' ? 'bootyard.node.boot' : 'bootyard.node.reboot';
   await vscode.commands.executeCommand(command, node.name);
@@ -29,7 +32,7 @@ export async function removeCopy({ connection }: Parts, node: NodeInfo, copy: Im
 /** As `removeCopy`, for a copy that is known by the begin of its id. What node it is on says the daemon, not the node. */
 export async function letCopyGo(parts: Parts, node: NodeInfo, idBegin: string): Promise<void> {
   const copies = await parts.connection.call('node.imageCopies', { node: node.name });
-  const copy = copies.find(({ id }) => id.startsWith(idBegin));
+  const copy = copies.find(({ name }) => name.startsWith(idBegin));
   if (copy) return removeCopy(parts, node, copy);
   throw new BootyardError('disk.unknown', `Node ${node.name} has no copy of image ${idBegin} (any more).`);
 }
