@@ -16,7 +16,9 @@ import { registerLifecycleCommands } from './nodes/lifecycle-commands.ts';
 import { registerLookCommands } from './nodes/look-commands.ts';
 import { NodeTerminals } from './nodes/node-terminals.ts';
 import { registerNodesView, type NodesView } from './nodes/nodes-view.ts';
+import { registerPingCommands } from './nodes/ping-commands.ts';
 import { registerPortCommands } from './nodes/ports/port-commands.ts';
+import { registerReplayCommands } from './nodes/replay-commands.ts';
 import { registerRunCommands } from './nodes/run-commands.ts';
 import { registerSaveCommands } from './nodes/save-commands.ts';
 import { SettingsPanels } from './nodes/settings/settings-panels.ts';
@@ -60,6 +62,8 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     registerEditCommands(parts),
     registerLookCommands(parts),
     registerRunCommands(parts),
+    registerPingCommands(parts),
+    registerReplayCommands(parts),
     registerCopyCommands(parts),
     registerDiskCommands(parts),
     registerPortCommands(parts),

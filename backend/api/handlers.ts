@@ -75,14 +75,10 @@ export interface ContactActions {
 /** Images made of what nodes have changed. */
 export interface SaveActions {
   checkName(image: string, force: boolean): void;
-  diff(node: string, control: Pick<CallContext, 'signal' | 'progress'>): Promise<Result<'node.diff'>>;
-  save(id: string, image: string, force: boolean): Promise<StoredImage>;
-  push(
-    node: string,
-    path: string,
-    force: boolean,
-    control: Pick<CallContext, 'signal' | 'progress'>,
-  ): Promise<Result<'node.pushToImage'>>;
+  diff(node: string, keep: boolean, control: WorkContext): Promise<Result<'node.diff'>>;
+  save(id: string, image: string, force: boolean, control: WorkContext): Promise<StoredImage>;
+  drop(id: string): void;
+  push(node: string, path: string, force: boolean, control: WorkContext): Promise<Result<'node.pushToImage'>>;
 }
 
 export interface HandlerParts {
@@ -185,12 +181,16 @@ function saveHandlers({ saver, nodes, imagesChanged }: HandlerParts): SaveHandle
   return {
     'node.diff': ({ node, saveAs }, context) => {
       if (saveAs) saver.checkName(saveAs.image, saveAs.force);
-      return saver.diff(node, context);
+      return saver.diff(node, saveAs !== undefined, context);
     },
-    'node.save': async ({ id, image, force }) => {
-      const stored = await saver.save(id, image, force);
+    'node.save': async ({ id, image, force }, context) => {
+      const stored = await saver.save(id, image, force, context);
       imagesChanged();
       return withNodes(stored, nodes.list());
+    },
+    'node.dropDiff': ({ id }) => {
+      saver.drop(id);
+      return {};
     },
     'node.pushToImage': async ({ node, path, force }, context) => {
       const pushed = await saver.push(node, path, force, context);

@@ -15,8 +15,9 @@ export type DiffEntry = z.infer<typeof DiffEntry>;
 
 export const saveMethods = {
   /**
-   * What a booted node has changed on its image: files, deletions, modes, owners. `id` is for `node.save`, empty when
-   * nothing differs; `changes` has the first 10,000 of `count`. With `saveAs`, a name that cannot be used is refused first.
+   * What a booted node has changed on its image: files, deletions, modes, owners; `changes` has the first 10,000
+   * of `count`. With `saveAs`, a name that cannot be used is refused first, and what differs is kept for `node.save` or
+   * `node.dropDiff` under `id`, which is empty when nothing differs. Can be cancelled.
    */
   'node.diff': method(
     z.object({
@@ -25,11 +26,16 @@ export const saveMethods = {
     }),
     z.object({ id: z.string(), image: z.string(), count: z.number(), changes: z.array(DiffEntry) }),
   ),
-  /** A new image: that of the node and one layer. Without `force` an existing one is refused with `image.exists`. */
+  /**
+   * A new image: that of the node and one layer. Without `force` an existing one is refused with `image.exists`. Can be
+   * cancelled, which leaves nothing; `id` is used up in any case.
+   */
   'node.save': method(
     z.object({ id: z.string(), image: z.string(), force: z.boolean().default(false) }),
     ImageInfo,
   ),
+  /** What differs will not be saved. */
+  'node.dropDiff': method(z.object({ id: z.string() }), z.object({})),
   /**
    * Puts an absolute path of a node into the image that it is booted on, and reboots the nodes that use the image; without
    * `force` that is refused with `image.wouldReboot`.

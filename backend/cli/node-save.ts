@@ -41,7 +41,7 @@ export async function save(
       return session.say(`Node ${node} has changed nothing that could be saved.`);
     }
     if (!options.json) session.print(preview(node, diff));
-    if (!options.yes && !(await session.confirm(`Save these changes as image '${image}'?`))) {
+    if (!options.yes && !(await agreed(lab, image, diff.id))) {
       session.exitCode = 1;
       return session.say('Nothing was saved.');
     }
@@ -49,6 +49,17 @@ export async function save(
     if (options.json) return session.printJson({ image: saved, changes: diff.changes });
     session.print(force && saved.inUse ? `Image ${saved.name} updated.` : `New image ${saved.name} saved.`);
   });
+}
+
+/** Asks; whoever says no, or leaves with ctrl-C, leaves nothing in the store. */
+async function agreed({ session, client }: LabSession, image: string, id: string): Promise<boolean> {
+  let isAgreed = false;
+  try {
+    isAgreed = await session.confirm(`Save these changes as image '${image}'?`);
+  } finally {
+    if (!isAgreed) await client.call('node.dropDiff', { id });
+  }
+  return isAgreed;
 }
 
 /** `node diff`: what `node save` would save. */

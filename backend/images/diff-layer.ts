@@ -2,7 +2,8 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BootyardError } from '../errors.ts';
 import { decodeXattrs, EntryType, type LayerIndex } from './layer-index.ts';
-import type { StagedLayer, Staging } from './staging.ts';
+import { pace } from './pace.ts';
+import type { ImportControl, StagedLayer, Staging } from './staging.ts';
 import { END_OF_TAR, entryHeader, padding, type TarEntry, type TarEntryType } from './tar-writer.ts';
 import { shown } from './tar-path.ts';
 import type { FileType, ImageTree } from './tree.ts';
@@ -48,12 +49,13 @@ const TYPES: Record<number, TarEntryType> = {
 
 /**
  * The layer that makes an image what a node has made of it: whiteouts for what is gone (OCI image-spec, "layer.md"), then
- * what is new or differs, in the order of the dump. What is as in the image is left out.
+ * what is new or differs, in the order of the dump. What is as in the image is left out. Throws the reason of the staging's
+ * signal.
  */
 export async function diffLayer(input: DiffInput, staging: Staging): Promise<Diff> {
   const handle = await open(input.dump.file, 'r');
   try {
-    const differ = new Differ(input, handle);
+    const differ = new Differ(input, handle, staging.control);
     const { entries, changes } = await differ.compare();
     if (changes.length === 0) return { changes, layer: undefined };
     const blob = await staging.write(differ.tar(entries));
@@ -74,20 +76,26 @@ class Differ {
   readonly #index: LayerIndex;
   readonly #input: DiffInput;
   readonly #handle: FileHandle;
+  readonly #control: ImportControl;
   readonly #places = new Map<string, number>();
+  /** bytes of files that were compared */
+  #compared = 0;
 
-  constructor(input: DiffInput, handle: FileHandle) {
+  constructor(input: DiffInput, handle: FileHandle, control: ImportControl) {
     this.#input = input;
     this.#index = input.dump.index;
     this.#handle = handle;
+    this.#control = control;
   }
 
   async compare(): Promise<{ entries: NewEntry[]; changes: LayerChange[] }> {
     const { isExcluded } = this.#input;
     const entries: NewEntry[] = [];
     const changes: LayerChange[] = [];
+    const isDue = pace();
     for (let at = 0; at < this.#index.count; at++) {
       if (at % 256 === 0) await nextTurn();
+      this.#goOn(isDue, () => `Comparing: ${at} of ${this.#index.count} files, ${megabytes(this.#compared)}`);
       const path = this.#pathOf(at);
       if (this.#isWhiteout(at)) continue;
       if (this.#index.arrays.type[at] === EntryType.directory) {
@@ -110,17 +118,28 @@ class Differ {
   }
 
   async *tar(entries: NewEntry[]): AsyncGenerator<Uint8Array> {
+    const whole = megabytes(entries.reduce((sum, { size }) => sum + size, 0));
+    const isDue = pace();
+    let written = 0;
     for (const { entry, size, data } of entries) {
       yield entryHeader(entry, size);
       for (let done = 0; done < size;) {
+        this.#goOn(isDue, () => `Keeping what differs: ${megabytes(written)} of ${whole}`);
         const chunk = Buffer.allocUnsafe(Math.min(CHUNK, size - done));
         await this.#read(chunk, data + done);
         yield chunk;
         done += chunk.length;
+        written += chunk.length;
       }
       yield padding(size);
     }
     yield END_OF_TAR;
+  }
+
+  /** Tells how far it is, or throws when it is to end. */
+  #goOn(isDue: () => boolean, message: () => string): void {
+    this.#control.signal?.throwIfAborted();
+    if (isDue()) this.#control.progress?.({ message: message() });
   }
 
   #pathOf(at: number): string {
@@ -197,12 +216,14 @@ class Differ {
   async #hasSameBytes(at: number, old: number, size: number): Promise<boolean> {
     const source = this.#input.base.source(old);
     for (let done = 0; done < size;) {
+      this.#control.signal?.throwIfAborted();
       const length = Math.min(CHUNK, size - done);
       const [ours, theirs] = [Buffer.allocUnsafe(length), Buffer.allocUnsafe(length)];
       await this.#read(ours, (this.#index.arrays.data[at] ?? 0) + done);
       source.read(theirs, done);
       if (!ours.equals(theirs)) return false;
       done += length;
+      this.#compared += length;
     }
     return true;
   }
@@ -257,6 +278,10 @@ class Differ {
       done += bytesRead;
     }
   }
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 function readable(path: string): string {

@@ -4,9 +4,13 @@ import { MergeTree } from './merge.ts';
 import { inSlices, type Steps } from './slices.ts';
 import type { PackedTree } from './tree-arrays.ts';
 
-/** Merges layer indexes, the lowest first, into one tree; the event loop goes on meanwhile. */
-export function mergeInSlices(indexes: readonly LayerIndex[], id: bigint): Promise<PackedTree> {
-  return inSlices(mergeSteps(indexes, id));
+/** Merges layer indexes, the lowest first, into one tree; the event loop goes on meanwhile. Throws the reason of `signal`. */
+export function mergeInSlices(
+  indexes: readonly LayerIndex[],
+  id: bigint,
+  signal?: AbortSignal,
+): Promise<PackedTree> {
+  return inSlices(mergeSteps(indexes, id), signal);
 }
 
 function* mergeSteps(indexes: readonly LayerIndex[], id: bigint): Steps<PackedTree> {

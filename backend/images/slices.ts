@@ -22,9 +22,10 @@ export function atOnce<T>(steps: Steps<T>): T {
   }
 }
 
-/** Lets the event loop turn at each yield, so that nodes are served meanwhile. */
-export async function inSlices<T>(steps: Steps<T>): Promise<T> {
+/** Lets the event loop turn at each yield, so that nodes are served meanwhile. Throws the reason of `signal`. */
+export async function inSlices<T>(steps: Steps<T>, signal?: AbortSignal): Promise<T> {
   for (;;) {
+    signal?.throwIfAborted();
     const step = steps.next();
     if (step.done) return step.value;
     await nextTurn();

@@ -116,7 +116,8 @@ export class ImageStore {
 
   /**
    * Makes an image of another one and one more layer: same configuration and labels, one more entry of history. Throws
-   * `image.exists` when the name is taken and `force` is not given.
+   * `image.exists` when the name is taken and `force` is not given. Until it is complete nothing of it can be seen; when it
+   * is cancelled nothing is left.
    */
   async addLayer(params: {
     /** id of the image below */
@@ -126,18 +127,21 @@ export class ImageStore {
     /** what made the layer, for the history */
     createdBy: string;
     force?: boolean;
+    signal?: AbortSignal;
   }): Promise<ImageRecord> {
+    const { signal } = params;
     const name = imageName(params.name);
     this.#checkFree(name, params.force);
     const { record, tree } = await this.#open(params.base);
     try {
+      signal?.throwIfAborted();
       const indexes = [...(await this.#trees.indexes(record)), params.layer.index];
       const digests = [...record.layers, params.layer].map(({ digest }) => digest);
       const image = {
         config: this.#extendedConfig(record.id, params.layer.digest, params.createdBy),
         base: record.layers,
         layers: [params.layer],
-        tree: await mergeInSlices(indexes, treeId(digests)),
+        tree: await mergeInSlices(indexes, treeId(digests), signal),
       };
       const stored = storeImage(this.#folder, image, {}, () => this.#checkFree(name, params.force));
       return this.#add(name, stored);

@@ -3,6 +3,7 @@ import { nodeOutput } from '../agent/node-output.ts';
 import { BootyardError } from '../errors.ts';
 import { type Diff, diffLayer, type DiffInput, type LayerChange } from '../images/diff-layer.ts';
 import type { LayerIndex } from '../images/layer-index.ts';
+import { pace } from '../images/pace.ts';
 import type { ImportControl, StagedLayer, Staging } from '../images/staging.ts';
 import type { ImageRecord, ImageStore } from '../images/store.ts';
 import type { NodeInfo } from './info.ts';
@@ -27,7 +28,7 @@ export interface SaverParts {
 
 /** What a node's root file system has that its image has not, ready to be saved. */
 export interface NodeDiff {
-  /** for `save`; good for ten minutes, or until the next difference of this node */
+  /** for one `save` or `drop`; good for ten minutes, or until the next difference of this node; empty: nothing is kept */
   id: string;
   image: string;
   count: number;
@@ -61,8 +62,8 @@ export class ImageSaver {
     this.#parts = parts;
   }
 
-  /** Compares a node with its image. Nothing is changed. Throws when the node cannot be asked. */
-  async diff(name: string, control: Required<ImportControl>): Promise<NodeDiff> {
+  /** Compares a node with its image; `keep`: for `save`. Nothing is changed. Throws when the node cannot be asked. */
+  async diff(name: string, keep: boolean, control: Required<ImportControl>): Promise<NodeDiff> {
     const { node, booted } = this.#booted(name);
     this.#forget(node.name);
     const staging = this.#parts.images.staging(control);
@@ -76,24 +77,41 @@ export class ImageSaver {
         owned.has(path) || MADE_AT_BOOT.has(path) || FILTERED.test(`/${path}`);
       control.progress({ message: `Comparing ${node.name} with its image` });
       const { changes, layer } = await this.#compare(booted.imageId, { dump, present, isExcluded }, staging);
-      const id = layer === undefined ? '' : this.#keep(node.name, booted.imageId, layer, staging);
+      control.signal.throwIfAborted();
+      const id = keep && layer ? this.#keep(node.name, booted.imageId, layer, staging) : '';
       return { id, image: node.image, count: changes.length, changes: changes.slice(0, SHOWN) };
     } finally {
       if (![...this.#waiting.values()].some((other) => other.staging === staging)) staging.dispose();
     }
   }
 
-  /** Saves a difference as an image. Throws `image.exists` without `force`, and `node.diffGone`. */
-  async save(id: string, image: string, force: boolean): Promise<ImageRecord> {
-    const waiting = this.#waiting.get(id);
+  /**
+   * Saves a difference as an image; it is not kept any more then, whatever comes of it. Throws `image.exists` without
+   * `force`, `node.diffGone`, and the reason of the signal, in which case there is nothing of the image.
+   */
+  async save(
+    id: string,
+    image: string,
+    force: boolean,
+    { signal, progress }: Required<ImportControl>,
+  ): Promise<ImageRecord> {
+    const waiting = this.#take(id);
     if (waiting === undefined) {
       throw new BootyardError('node.diffGone', 'This difference is not kept any more: save the node again.');
     }
-    const { imageId: base, layer, node } = waiting;
-    const createdBy = `bootyard node save ${node} ${image}`;
-    const record = await this.#parts.images.addLayer({ base, layer, name: image, createdBy, force });
-    this.#forget(node);
-    return record;
+    const { imageId: base, layer, node, staging } = waiting;
+    try {
+      progress({ message: `Adding ${layer.index.count} files (${(layer.size / 1e6).toFixed(1)} MB)` });
+      const createdBy = `bootyard node save ${node} ${image}`;
+      return await this.#parts.images.addLayer({ base, layer, name: image, createdBy, force, signal });
+    } finally {
+      staging.dispose();
+    }
+  }
+
+  /** A difference that will not be saved; one that is not kept is none. */
+  drop(id: string): void {
+    this.#take(id)?.staging.dispose();
   }
 
   /** Throws the sentence of `save` for a name that cannot be used, before anything is read. */
@@ -142,7 +160,7 @@ export class ImageSaver {
   }
 
   close(): void {
-    for (const { node } of [...this.#waiting.values()]) this.#forget(node);
+    for (const id of [...this.#waiting.keys()]) this.drop(id);
   }
 
   #booted(name: string): { node: NodeInfo; booted: BootedImage } {
@@ -192,19 +210,21 @@ export class ImageSaver {
 
   #keep(node: string, imageId: string, layer: StagedLayer, staging: Staging): string {
     const id = randomBytes(8).toString('hex');
-    const timer = setTimeout(() => this.#forget(node), KEPT_MS);
+    const timer = setTimeout(() => this.drop(id), KEPT_MS);
     timer.unref();
     this.#waiting.set(id, { node, imageId, layer, staging, timer });
     return id;
   }
 
+  #take(id: string): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    clearTimeout(waiting?.timer);
+    return waiting;
+  }
+
   #forget(node: string): void {
-    for (const [id, waiting] of this.#waiting) {
-      if (waiting.node !== node) continue;
-      this.#waiting.delete(id);
-      clearTimeout(waiting.timer);
-      waiting.staging.dispose();
-    }
+    for (const [id, waiting] of this.#waiting) if (waiting.node === node) this.drop(id);
   }
 }
 
@@ -219,14 +239,12 @@ async function* counted(
   node: string,
   progress: Required<ImportControl>['progress'],
 ): AsyncGenerator<Buffer> {
+  const isDue = pace();
   let size = 0;
-  let shown = 0;
   for await (const chunk of chunks) {
     size += chunk.length;
     yield chunk;
-    if (Date.now() - shown < 200) continue;
-    shown = Date.now();
-    progress({ message: `Reading from ${node}: ${(size / 1e6).toFixed(1)} MB` });
+    if (isDue()) progress({ message: `Reading from ${node}: ${(size / 1e6).toFixed(1)} MB` });
   }
 }
 

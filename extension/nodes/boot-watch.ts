@@ -3,7 +3,7 @@ import type { NodeInfo } from '../../backend/api/node.ts';
 import { BootyardError, messageOf } from '../../backend/errors.ts';
 import type { Parts } from '../features.ts';
 import { withProgress, type Task } from '../ui/progress.ts';
-import { copyInTheWay } from './disks/disk-rows.ts';
+import { copyInTheWay } from './disks/no-room.ts';
 import { letCopyGo } from './disks/image-copies.ts';
 import { nameList } from './node-names.ts';
 

@@ -1,5 +1,6 @@
 import type { NodeInfo, NodeState } from '../../backend/api/node.ts';
 import { escapeMarkdown } from '../ui/markdown.ts';
+import { copyInTheWay } from './disks/no-room.ts';
 
 /** A row of the Nodes view, in plain values: what it looks like depends on this and nothing else. */
 export interface NodeRow {
@@ -44,9 +45,14 @@ function spokenState({ state, stage, reason }: NodeInfo): string {
   return reason && state !== 'booted' ? `${now}: ${reason}` : now;
 }
 
-/** Flags that menus match: `node+booted+on`. `on` means that the machine is powered. */
-export function contextValue(node: Pick<NodeInfo, 'state'>): string {
-  return `node+${node.state}${isOn(node) ? '+on' : ''}`;
+/** Flags that menus match: `node+booted+on`. `on` means that the machine is powered, `noRoom` what `waitsForRoom` does. */
+export function contextValue(node: Pick<NodeInfo, 'state' | 'reason'>): string {
+  return `node+${node.state}${isOn(node) ? '+on' : ''}${waitsForRoom(node) ? '+noRoom' : ''}`;
+}
+
+/** The node did not boot because a copy of another image, which holds data, takes the room on its disk. */
+export function waitsForRoom({ state, reason }: Pick<NodeInfo, 'state' | 'reason'>): boolean {
+  return state === 'failed' && reason !== null && copyInTheWay(reason) !== undefined;
 }
 
 /** A failed node may still run (a panic, a boot that stands still), so it counts as powered. */
@@ -58,6 +64,7 @@ const commandOf: Record<string, string> = {
   Shell: 'bootyard.node.shell',
   Console: 'bootyard.node.console',
   Timeline: 'bootyard.node.timeline',
+  'Remove Image Copy...': 'bootyard.node.makeRoom',
 };
 /** The commands that links in a node's tooltip may run. */
 export const tooltipCommands = Object.values(commandOf);
@@ -99,7 +106,8 @@ function settingFacts(node: NodeInfo): [string, string][] {
 
 function links(node: NodeInfo): string {
   const argument = encodeURIComponent(JSON.stringify([node.name]));
-  const offered = node.state === 'booted' ? ['Shell', 'Console', 'Timeline'] : ['Console', 'Timeline'];
+  const first = node.state === 'booted' ? ['Shell'] : waitsForRoom(node) ? ['Remove Image Copy...'] : [];
+  const offered = [...first, 'Console', 'Timeline'];
   return offered.map((name) => `[${name}](command:${commandOf[name]}?${argument})`).join(' · ');
 }
 

@@ -75,7 +75,7 @@ export class NodeTerminals implements vscode.Disposable {
     }
     const terminal = vscode.window.createTerminal({
       ...this.#options(kind, node),
-      location: location(kind),
+      location: terminalLocation(kind),
       isTransient: true,
     });
     this.#adopt(terminal);
@@ -147,7 +147,8 @@ function reconnectWanted(): boolean {
   return vscode.workspace.getConfiguration('bootyard').get('shell.reconnect', true);
 }
 
-function location(kind: Kind): vscode.TerminalOptions['location'] {
+/** Where the user wants such terminals. */
+export function terminalLocation(kind: Kind): vscode.TerminalOptions['location'] {
   const wanted = vscode.workspace.getConfiguration('bootyard').get<string>(`${kind}.location`);
   if (wanted === 'panel') return vscode.TerminalLocation.Panel;
   return wanted === 'beside' ? { viewColumn: vscode.ViewColumn.Beside } : vscode.TerminalLocation.Editor;

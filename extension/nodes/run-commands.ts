@@ -5,7 +5,9 @@ import type { Parts } from '../features.ts';
 import { registerCommands } from '../ui/commands.ts';
 import { nameList } from './node-names.ts';
 import { targetNodes, validFor } from './node-targets.ts';
+import { runProcess } from './run-process.ts';
 import { RunTerminal, type Runner } from './run-terminal.ts';
+import { summary } from './run-text.ts';
 
 const HISTORY = 'node.run.history';
 const REMEMBERED = 30;
@@ -21,9 +23,10 @@ export function registerRunCommands({ connection, errors, memory, requireLab }: 
     const command = typeof args[2] === 'string' ? args[2] : await askCommand(nodes);
     const runners = nodes.map(({ name }): Runner => {
       const params = { node: name, command, tty: false };
-      return { name, argv: async () => (await connection.call('node.shellCommand', params)).argv };
+      const argv = async (): Promise<string[]> => (await connection.call('node.shellCommand', params)).argv;
+      return { name, run: async (signal, write) => runProcess(await argv(), signal, write) };
     });
-    const pty = new RunTerminal(command, runners);
+    const pty = new RunTerminal(`$ ${command}`, runners, summary);
     const name = `${nameList(nodes)}: ${command}`.slice(0, TITLE);
     const iconPath = new vscode.ThemeIcon('run-all');
     vscode.window.createTerminal({ name, pty, iconPath, isTransient: true }).show(true);

@@ -1,34 +1,30 @@
-import { spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import * as vscode from 'vscode';
-import { linesOf } from '../../backend/api/lines.ts';
 import { messageOf } from '../../backend/errors.ts';
-import { summary } from './run-text.ts';
+import { TerminalPace } from '../ui/terminal-pace.ts';
+import { INTERRUPTED, type ExitCodes } from './run-text.ts';
 
-/** A node's part in the run: its name, and what to start to run the command there. */
+export type WriteLine = (line: string) => Promise<void>;
+
+/** A node's part in what is done on several. */
 export interface Runner {
   readonly name: string;
-  readonly argv: () => Promise<string[]>;
+  /** Resolves with an exit code; what it throws is shown and counts as 1. Ends when `signal` is aborted. */
+  readonly run: (signal: AbortSignal, write: WriteLine) => Promise<number>;
 }
 
 const COLOURS = [36, 33, 35, 32, 34];
 const INTERRUPT = '\x03';
-/** as a shell tells that ctrl-C ended a command */
-const INTERRUPTED = 130;
-/** VS Code does not slow the writer of a terminal down, so it slows itself: this many characters, then this long. */
-const BURST = 64 * 1024;
-const REST_MS = 10;
 
-/** A command on several nodes at once, in one terminal: whole lines, each behind its node's name. Ctrl+C ends it. */
+/** Work on several nodes at once, in one terminal: whole lines, each behind its node's name. Ctrl+C ends it. */
 export class RunTerminal implements vscode.Pseudoterminal {
-  readonly #command: string;
+  readonly #title: string;
   readonly #runners: readonly Runner[];
+  readonly #summary: (codes: ExitCodes) => string;
   readonly #texts = new vscode.EventEmitter<string>();
   readonly #closes = new vscode.EventEmitter<number>();
   readonly #end = new AbortController();
   readonly #codes = Promise.withResolvers<Record<string, number>>();
-  #written = 0;
+  readonly #pace = new TerminalPace();
   #done = false;
 
   readonly onDidWrite = this.#texts.event;
@@ -36,9 +32,11 @@ export class RunTerminal implements vscode.Pseudoterminal {
   /** the exit codes, by the names of the nodes */
   readonly codes = this.#codes.promise;
 
-  constructor(command: string, runners: readonly Runner[]) {
-    this.#command = command;
+  /** `summary`: the last line */
+  constructor(title: string, runners: readonly Runner[], summary: (codes: ExitCodes) => string) {
+    this.#title = title;
     this.#runners = runners;
+    this.#summary = summary;
   }
 
   open(): void {
@@ -55,65 +53,35 @@ export class RunTerminal implements vscode.Pseudoterminal {
   }
 
   async #run(): Promise<void> {
-    await this.#write(`\x1b[1m$ ${this.#command}\x1b[0m`);
+    await this.#write(`\x1b[1m${this.#title}\x1b[0m`);
     const width = Math.max(...this.#runners.map(({ name }) => name.length));
     const codes = await Promise.all(
-      this.#runners.map(async ({ name, argv }, index) => {
+      this.#runners.map(async (runner, index) => {
         const colour = COLOURS[index % COLOURS.length];
-        const prefix = this.#runners.length > 1 ? `\x1b[${colour}m${name.padEnd(width)}\x1b[0m │ ` : '';
-        return [name, await this.#runOne(argv, prefix)] as const;
+        const name = runner.name.padEnd(width);
+        const prefix = this.#runners.length > 1 ? `\x1b[${colour}m${name}\x1b[0m │ ` : '';
+        return [runner.name, await this.#runOne(runner, prefix)] as const;
       }),
     );
-    await this.#write(`\x1b[2m── ${summary(codes)} ──\x1b[0m`);
+    await this.#write(`\x1b[2m── ${this.#summary(codes)} ──\x1b[0m`);
     await this.#write('\x1b[2mPress any key to close the terminal.\x1b[0m');
     this.#done = true;
     this.#codes.resolve(Object.fromEntries(codes));
   }
 
-  /** What went wrong before the command ran counts as its failure. */
-  async #runOne(argv: () => Promise<string[]>, prefix: string): Promise<number> {
+  async #runOne({ run }: Runner, prefix: string): Promise<number> {
     const { signal } = this.#end;
     try {
-      const [program = '', ...rest] = await argv();
-      if (signal.aborted) return INTERRUPTED;
-      // In a group of its own: what enters the lab's namespaces forks, and the whole of it has to end.
-      const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-      const stop = (): void => endGroup(child.pid);
-      signal.addEventListener('abort', stop);
-      const readers = [child.stdout, child.stderr].map((stream) => this.#copy(stream, prefix));
-      try {
-        return await new Promise<number>((resolve, reject) => {
-          child.once('error', reject);
-          child.once('close', (code) => resolve(code ?? INTERRUPTED));
-        });
-      } finally {
-        signal.removeEventListener('abort', stop);
-        await Promise.all(readers);
-      }
+      return await run(signal, (line) => this.#write(`${prefix}${line}\x1b[0m`));
     } catch (error) {
+      if (signal.aborted) return INTERRUPTED;
       await this.#write(prefix + messageOf(error));
       return 1;
     }
   }
 
-  async #copy(stream: Readable, prefix: string): Promise<void> {
-    const decoder = new TextDecoder();
-    for await (const line of linesOf(stream)) await this.#write(`${prefix}${decoder.decode(line)}\x1b[0m`);
-  }
-
   async #write(line: string): Promise<void> {
     this.#texts.fire(`${line}\r\n`);
-    this.#written += line.length;
-    if (this.#written < BURST) return;
-    this.#written = 0;
-    await delay(REST_MS);
-  }
-}
-
-function endGroup(pid: number | undefined): void {
-  try {
-    if (pid !== undefined) process.kill(-pid, 'SIGTERM');
-  } catch {
-    // It has ended.
+    await this.#pace.wrote(line.length);
   }
 }

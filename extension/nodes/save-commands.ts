@@ -7,7 +7,7 @@ import { bytes } from '../images/image-row.ts';
 import { askImageName } from '../images/image-targets.ts';
 import { registerCommands } from '../ui/commands.ts';
 import { withConsent } from '../ui/consent.ts';
-import { inView, withProgress } from '../ui/progress.ts';
+import { withProgress } from '../ui/progress.ts';
 import { targetNode, validFor } from './node-targets.ts';
 
 /** What a node has changed on its image: shown, and made an image of, or put into that image. */
@@ -49,9 +49,14 @@ export function registerSaveCommands(parts: Parts): vscode.Disposable {
     const force = model.image(image) !== undefined;
     const diff = await preview(node, { image, force });
     if (!diff) return undefined;
-    await confirmSave(`Save these changes of ${node}?`, image, diffSummary(node, diff, bytes));
-    const saved = await inView('bootyard.images', () =>
-      connection.call('node.save', { id: diff.id, image, force }),
+    try {
+      await confirmSave(`Save these changes of ${node}?`, image, diffSummary(node, diff, bytes));
+    } catch (error) {
+      await connection.call('node.dropDiff', { id: diff.id });
+      throw error;
+    }
+    const saved = await withProgress(`Saving ${node} as image ${image}`, (task) =>
+      connection.call('node.save', { id: diff.id, image, force }, task),
     );
     void tell(saved.name).catch((error: unknown) => errors.report(error));
     return saved;

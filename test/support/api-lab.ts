@@ -58,6 +58,7 @@ export const basicHandlers: ServedHandlers = {
   'node.replay': unused,
   'node.diff': unused,
   'node.save': unused,
+  'node.dropDiff': () => ({}),
   'node.pushToImage': unused,
   'node.ping': unused,
   'node.blink': unused,

@@ -62,7 +62,7 @@ beforeEach(() => {
       },
       remove: (name) => void removed.push(name),
     },
-    saver: { checkName: unused, diff: unused, save: unused, push: unused },
+    saver: { checkName: unused, diff: unused, save: unused, drop: unused, push: unused },
     contact: { ping: unused, blink: unused },
     ports: { list: () => [], hold: unused, serve: unused },
     shellCommand: ({ node }) => ['ssh', node],

@@ -60,6 +60,8 @@ class FakeDaemon implements LabClient {
   }
   call: LabClient['call'] = () => Promise.reject(new Error('not in this test'));
   openConsole: LabClient['openConsole'] = () => Promise.reject(new Error('not in this test'));
+  replayConsole: LabClient['replayConsole'] = () => Promise.reject(new Error('not in this test'));
+  ping: LabClient['ping'] = () => Promise.reject(new Error('not in this test'));
   holdPort: LabClient['holdPort'] = () => Promise.reject(new Error('not in this test'));
   subscribe(listener: StateListener): Promise<() => void> {
     this.listener = listener;

@@ -114,7 +114,7 @@ describe('manifest', () => {
       group?.startsWith('inline'),
     );
     for (const state of NodeState.options) {
-      const value = contextValue({ state });
+      const value = contextValue({ state, reason: null });
       const offered = inline.filter(({ when = '' }) => {
         const pattern = /viewItem =~ \/(.+?)\/(?: |$)/.exec(when)?.[1];
         return when.includes('bootyard.nodes') && pattern !== undefined && new RegExp(pattern).test(value);
@@ -128,7 +128,9 @@ describe('manifest', () => {
 
   test('commands that ask or destroy end with dots', () => {
     const asking = contributes.commands.filter(({ command }) =>
-      /\.(\w*[rR]emove|rename|create(From)?|import|run|save|snapshot\w+|pushToImage)$/.test(command),
+      /\.(\w*[rR]emove|rename|create(From)?|import|run|save|snapshot\w+|pushToImage|replay|makeRoom)$/.test(
+        command,
+      ),
     );
     expect(asking.length).toBeGreaterThan(0);
     for (const { title } of asking) expect(title).toMatch(/\.\.\.$/);

@@ -88,7 +88,20 @@ describe('node rows', () => {
     ['off', 'node+off'],
     ['booting', 'node+booting+on'],
     ['failed', 'node+failed+on'],
-  ] as const)('%s has the flags %s', (state, flags) => expect(contextValue({ state })).toBe(flags));
+  ] as const)('%s has the flags %s', (state, flags) =>
+    expect(contextValue({ state, reason: null })).toBe(flags),
+  );
+
+  test('a node that an image copy keeps from booting offers to remove that, whoever began the boot', () => {
+    const reason =
+      'No room on sda1 for the image (40 MiB needed), and the copy of image 0123456789ab holds data: let it go.';
+    const failed = node({ state: 'failed', reason });
+    expect(contextValue(failed)).toBe('node+failed+on+noRoom');
+    expect(nodeTooltip(failed, NOW)).toContain('[Remove Image Copy...](command:bootyard.node.makeRoom?');
+    const booted = node({ state: 'booted', reason });
+    expect(contextValue(booted)).toBe('node+booted+on');
+    expect(nodeTooltip(booted, NOW)).not.toContain('makeRoom');
+  });
 });
 
 describe('node tooltips', () => {

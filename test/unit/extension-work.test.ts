@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { DiskInfo, ImageCopyInfo } from '../../backend/api/node.ts';
 import type { PortInfo } from '../../backend/api/port.ts';
-import { copyInTheWay, copyLoss, copyRow, diskRow } from '../../extension/nodes/disks/disk-rows.ts';
+import { copyLoss, copyRow, diskRow } from '../../extension/nodes/disks/disk-rows.ts';
+import { copyInTheWay } from '../../extension/nodes/disks/no-room.ts';
 import { parsePorts, portRow } from '../../extension/nodes/ports/port-text.ts';
-import { summary } from '../../extension/nodes/run-text.ts';
+import { rangeProblem, speedProblem } from '../../extension/nodes/replay-text.ts';
+import { pingSummary, summary } from '../../extension/nodes/run-text.ts';
 import { snapshotNameProblem, snapshotRow } from '../../extension/nodes/snapshots/snapshot-text.ts';
 
 const disk: DiskInfo = {
@@ -166,5 +168,47 @@ describe('how a command went', () => {
     ],
   ] satisfies [[string, number][], string][])('%j', (codes, text) => {
     expect(summary(codes)).toBe(text);
+  });
+});
+
+describe('who answers', () => {
+  test.each([
+    [[['a', 0]], 'a answers'],
+    [[['a', 1]], 'a does not answer'],
+    [
+      [
+        ['a', 0],
+        ['b', 0],
+      ],
+      '2 nodes answer',
+    ],
+    [
+      [
+        ['a', 0],
+        ['b', 1],
+        ['c', 1],
+      ],
+      '1 of 3 nodes answer; b, c do not',
+    ],
+    [
+      [
+        ['a', 0],
+        ['b', 130],
+      ],
+      'stopped',
+    ],
+  ] satisfies [[string, number][], string][])('%j', (codes, text) => {
+    expect(pingSummary(codes)).toBe(text);
+  });
+});
+
+describe('what is replayed', () => {
+  test('ranges and speeds are those of the command line', () => {
+    for (const range of ['full', '-5m:', ':-1h', '-2h:-30m']) expect(rangeProblem(range)).toBeUndefined();
+    expect(rangeProblem('5m')).toContain("'5m' is no range");
+    expect(rangeProblem('-5m:-10m')).toContain('ends before it begins');
+    for (const speed of ['1', '0.5', '1000000']) expect(speedProblem(speed)).toBeUndefined();
+    for (const speed of ['', '0', '0.001', '1000001', 'fast', '1e3'])
+      expect(speedProblem(speed)).toContain('0.01 to 1000000');
   });
 });

@@ -78,7 +78,7 @@ function saveSteps(save: SaveJob, lab: TestLab): Step[] {
       picture: 'node-changes',
     },
     { title: 'it is saved as an image, after a question', run: () => save.saveAs('vnode1', 'mine') },
-    { title: 'Cancel ends a comparison', run: () => save.cancel('vnode1') },
+    { title: 'Cancel ends a save, and nothing is left of it', run: () => save.cancel('vnode1', 'never') },
     {
       title: 'a path goes into the image of its node, which reboots',
       run: async () => {

@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Locator } from 'playwright-core';
 import { until, type TestLab } from '../support/lab.ts';
 import type { Person } from './person.ts';
@@ -36,6 +38,11 @@ export class SaveJob {
     await this.#listed(/^D\s+\/etc\/profile$/);
     await this.#person.pick('Do not save');
     if ((await this.#lab.images()).some(({ name }) => name === image)) throw new Error('it was saved');
+    await until(
+      'no file kept',
+      () => readdirSync(this.#staging),
+      (files) => files.length === 0,
+    );
     await this.#choose(node, 'Save Node as Image...');
     await this.#person.answer(`Save ${node} as an image`, image);
     await this.#person.input(`Save these changes of ${node}?`);
@@ -48,15 +55,29 @@ export class SaveJob {
     if (saved?.layers !== 2) throw new Error(`it has ${saved?.layers} layers`);
   }
 
-  /** A file that takes long to read. */
-  async cancel(node: string): Promise<void> {
+  /** With a file that takes long to read. Nothing is left: no image, no file of the store, no program in the node. */
+  async cancel(node: string, image: string): Promise<void> {
     await this.#lab.inNode(node, 'truncate -s 8G /srv/zeros');
-    await this.#choose(node, 'Show Changes to Image');
+    await this.#choose(node, 'Save Node as Image...');
+    await this.#person.answer(`Save ${node} as an image`, image);
     const toast = this.#person.toast(`Comparing ${node} with its image`);
+    await toast.filter({ hasText: /Reading from \S+ \d+\.\d MB/ }).waitFor();
     await toast.getByRole('button', { name: 'Cancel' }).click();
     await toast.waitFor({ state: 'detached', timeout: 60_000 });
     await this.#person.noToast();
+    const left =
+      'ps | grep -E "[w]alt-dump-diff|[ ]tar "; ls -d /run/walt/rootfs/tmp/walt-diff.* 2>/dev/null; true';
+    await until(
+      'nothing left',
+      async () => [...readdirSync(this.#staging), (await this.#lab.inNode(node, left)).trim()],
+      (found) => found.join('') === '',
+    );
+    if ((await this.#lab.images()).some(({ name }) => name === image)) throw new Error('it was saved');
     await this.#lab.inNode(node, 'rm /srv/zeros');
+  }
+
+  get #staging(): string {
+    return join(this.#lab.paths.images, 'bootyard/tmp');
   }
 
   /** One path into the image that the node runs on, which reboots it. */

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestLab } from '../support/lab.ts';
+import { LookJob } from './look-job.ts';
 import { Person } from './person.ts';
 import { ReachJob } from './reach-job.ts';
 import type { TestResult } from './results.ts';
@@ -23,7 +24,7 @@ export async function runWorkJob(
   if (pictures) mkdirSync(docs, { recursive: true });
   const steps = [
     beginning(person, lab),
-    ...reachSteps(reach),
+    ...reachSteps(reach, new LookJob(person, lab)),
     ...settingsSteps(settings),
     ...endSteps(reach, settings),
   ];
@@ -44,7 +45,7 @@ function beginning(person: Person, lab: TestLab): Step {
   };
 }
 
-function reachSteps(reach: ReachJob): Step[] {
+function reachSteps(reach: ReachJob, look: LookJob): Step[] {
   return [
     {
       title: 'a command runs on two nodes, and its exit codes are told',
@@ -55,6 +56,9 @@ function reachSteps(reach: ReachJob): Step[] {
       title: 'the command of before is offered, and ctrl-C ends one on all nodes',
       run: () => reach.runAgainAndInterrupt('vnode1', 'vnode2'),
     },
+    { title: 'two nodes are pinged side by side', run: () => look.ping('vnode1', 'vnode2') },
+    { title: 'a console is replayed, from its menu', run: () => look.replay('vnode2') },
+    { title: 'ctrl-C ends a replay; a wrong range is refused', run: () => look.interruptReplay('vnode2') },
     { title: 'a file is copied to a node', run: () => reach.copyTo('vnode2') },
     { title: 'a file dropped on a node is copied to it', run: () => reach.dropFile('vnode2') },
     {

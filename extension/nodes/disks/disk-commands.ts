@@ -3,9 +3,12 @@ import type { DiskInfo, NodeInfo } from '../../../backend/api/node.ts';
 import type { Parts } from '../../features.ts';
 import { registerCommands } from '../../ui/commands.ts';
 import { confirm } from '../../ui/consent.ts';
+import { BootyardError } from '../../../backend/errors.ts';
+import { waitsForRoom } from '../node-row.ts';
 import { targetNode, validFor } from '../node-targets.ts';
 import { copyRow, diskRow, type DiskRow } from './disk-rows.ts';
-import { removeCopy } from './image-copies.ts';
+import { letCopyGo, removeCopy } from './image-copies.ts';
+import { copyInTheWay } from './no-room.ts';
 
 interface Item extends vscode.QuickPickItem {
   /** absent: a heading, or what is in use */
@@ -82,7 +85,21 @@ export function registerDiskCommands(parts: Parts): vscode.Disposable {
     if (left.length > 0) list(node, left);
   }
 
-  return registerCommands(errors, { 'bootyard.node.disks': (...args) => show(args) });
+  /** Lets go of the image copy for which a node could not boot, whoever began that boot. */
+  async function makeRoom(args: unknown[]): Promise<void> {
+    await requireLab();
+    const none = 'No node waits for room on its disk.';
+    const question = { title: 'Make room on the disk of which node?', valid: waitsForRoom, none };
+    const node = await targetNode(connection.model, args, question);
+    const copy = copyInTheWay(node.reason ?? '');
+    if (copy) return letCopyGo(parts, node, copy);
+    throw new BootyardError('disk.room', `${node.name} does not wait for room on its disk (any more).`);
+  }
+
+  return registerCommands(errors, {
+    'bootyard.node.disks': (...args) => show(args),
+    'bootyard.node.makeRoom': (...args) => makeRoom(args),
+  });
 }
 
 function item(icon: string, row: DiskRow, title: string, remove: () => Promise<void>): Item {

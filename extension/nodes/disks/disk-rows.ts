@@ -64,11 +64,6 @@ function writtenParts(copy: ImageCopyInfo): string[] {
   return [`${bytes(diffBytes)} ${written}`, `${bytes(localBytes)} in /local`];
 }
 
-/** The begin of the id of the image copy whose data kept a node from booting, as its failure names it. */
-export function copyInTheWay(failure: string): string | undefined {
-  return /No room on .* the copy of image ([0-9a-f]{12}) holds data\b/.exec(failure)?.[1];
-}
-
 function shortId(id: string): string {
   return id.slice(0, 12);
 }
