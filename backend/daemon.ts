@@ -37,6 +37,7 @@ import { UPLINK } from './lab/uplink.ts';
 import { NodeManager } from './nodes/manager.ts';
 import { PortBoard } from './nodes/port-board.ts';
 import { PersistShares } from './persist/shares.ts';
+import { shareUsage } from './persist/usage.ts';
 import { DhcpServer } from './protocols/dhcp/server.ts';
 import { DnsServer } from './protocols/dns/server.ts';
 import { BootHttpServer } from './protocols/http/server.ts';
@@ -121,6 +122,7 @@ async function main(): Promise<void> {
     paths,
     acceleration: (model) => accelerator.of(model),
     hostListeners,
+    persistUsage: (mac) => shareUsage(persistFolder(mac)),
     log,
     onChange: (node) => {
       api.publishChange({ type: 'node', node });

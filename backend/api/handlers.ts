@@ -42,6 +42,7 @@ export interface NodeActions {
   removeDisk(node: string, disk: string, force: boolean): Promise<Result<'node.removeDisk'>['outcome']>;
   snapshots: SnapshotCalls;
   rename(node: string, name: string): NodeInfo | Promise<NodeInfo>;
+  losses(set: string[]): Promise<string[]>;
   remove(set: string[], force: boolean): Promise<void>;
   timeline(node: string): Timeline | Promise<Timeline>;
   console(node: string, history: boolean, stream: ByteStream): void | Promise<void>;
@@ -156,6 +157,7 @@ function nodeHandlers({
     },
     'node.createFrom': ({ name, from }, context) => nodes.snapshots.create(name, from, context),
     'node.rename': (params) => nodes.rename(params.node, params.name),
+    'node.losses': (params) => nodes.losses(params.nodes),
     'node.remove': async (params) => {
       await nodes.remove(params.nodes, params.force);
       return {};

@@ -82,7 +82,9 @@ export const nodeMethods = {
   /** A new node that goes on from a snapshot (`<node>@<snapshot>`) of another one, as a copy with an identity of its own. */
   'node.createFrom': method(z.object({ name: z.string(), from: z.string() }), NodeInfo),
   'node.rename': method(z.object({ node: z.string(), name: z.string() }), NodeInfo),
-  /** Without `force` a node that runs is refused with `node.running`. */
+  /** What is deleted when nodes are removed, a sentence for each that has files, snapshots or disks with data. */
+  'node.losses': method(z.object({ nodes: NodeSet }), z.array(z.string())),
+  /** Without `force` a node that runs is refused with `node.running`, and one that `node.losses` names with `node.loses`. */
   'node.remove': method(z.object({ nodes: NodeSet, force: z.boolean().default(false) }), z.object({})),
   'node.timeline': method(z.object({ node: z.string() }), Timeline),
   /** What to start on the host to be in the node: enters the lab's namespaces and runs ssh there. */

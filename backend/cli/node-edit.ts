@@ -16,6 +16,12 @@ const STOP_AND_REMOVE: Consent = {
   unchanged: 'Nothing was removed.',
 };
 
+const REMOVE_WITH_DATA: Consent = {
+  code: 'node.loses',
+  question: 'Remove anyway?',
+  unchanged: 'Nothing was removed.',
+};
+
 export async function create(lab: LabSession, params: Params<'node.create'>, wait: boolean): Promise<void> {
   const powerOn = async () => {
     const node = await lab.call('node.create', params);
@@ -64,9 +70,11 @@ export async function rename(lab: LabSession, node: string, name: string): Promi
   lab.session.print(`Node ${node} is now named ${renamed.name}.`);
 }
 
-/** A node that runs is removed after a question on a terminal, else only with --force. */
+/** A node that runs, or has data that goes with it, is removed after a question on a terminal, else only with --force. */
 export async function remove(lab: LabSession, set: string, force: boolean): Promise<void> {
-  await withConsent(lab, force, STOP_AND_REMOVE, (consent) =>
-    lab.call('node.remove', { nodes: [set], force: consent }),
+  await withConsent(lab, force, STOP_AND_REMOVE, (stop) =>
+    withConsent(lab, stop, REMOVE_WITH_DATA, (consent) =>
+      lab.call('node.remove', { nodes: [set], force: consent }),
+    ),
   );
 }

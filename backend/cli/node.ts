@@ -94,9 +94,12 @@ function addEditingVerbs(node: Command, session: Session): void {
     .action((name: string, newName: string) => session.withLab((lab) => rename(lab, name, newName)));
   node
     .command('remove')
-    .description('remove nodes')
+    .description('remove nodes and all that belongs to them: /persist, snapshots, disks')
     .argument('<set>', SET)
-    .option('--force', 'also nodes that run')
+    .option(
+      '--force',
+      'also nodes that run, and all that is in /persist, snapshots and disks, without asking',
+    )
     .action((set: string, options: { force?: boolean }) =>
       session.withLab((lab) => remove(lab, set, options.force ?? false)),
     );

@@ -13,6 +13,7 @@ import type { NodeInfo } from './info.ts';
 import type { DiskInfo } from './disks/node-disks.ts';
 import { checkModelSettings, modelSettings } from './machines/model-settings.ts';
 import { resolveSet } from './names.ts';
+import { checkRemoval, removalLosses, stillRunning } from './removal.ts';
 import type { ExposedPort } from './port-board.ts';
 import type { NodeParts, PlannedNode, SupervisorParts } from './parts.ts';
 import { NodeRegistry, type NodeRecord } from './registry.ts';
@@ -253,12 +254,19 @@ export class NodeManager {
     return supervisor.info();
   }
 
-  /** Without `force`, nodes that run are refused with `node.running`, and none is removed. */
+  /**
+   * Without `force`, nodes that run are refused with `node.running`, those that would take data with them with `node.loses`,
+   * and none is removed.
+   */
   async remove(set: string[], force: boolean): Promise<void> {
     const chosen = this.#resolve(set);
-    const running = chosen.filter((supervisor) => supervisor.isRunning);
-    if (running.length > 0 && !force) throw stillRunning(running.map(({ record }) => record.name));
+    if (!force) await checkRemoval(chosen, this.#parts.persistUsage);
     await each(chosen, (supervisor) => this.#discard(supervisor));
+  }
+
+  /** What is deleted when nodes are removed, a sentence for each node that has anything. */
+  losses(set: string[]): Promise<string[]> {
+    return removalLosses(this.#resolve(set), this.#parts.persistUsage);
   }
 
   /** The stages of the node's last boot. */
@@ -367,13 +375,4 @@ function planned(record: NodeRecord | undefined): PlannedNode | undefined {
   if (!record) return undefined;
   const { mac, ip, name, model, image } = record;
   return { mac, ip, name, model, image };
-}
-
-function stillRunning(names: string[]): BootyardError {
-  const one = names.length === 1;
-  return new BootyardError(
-    'node.running',
-    `${names.join(', ')} ${one ? 'is' : 'are'} running: stop ${one ? 'it' : 'them'} first, or remove with --force.`,
-    { nodes: names },
-  );
 }

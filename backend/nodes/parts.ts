@@ -7,6 +7,7 @@ import type { SnapshotRecords } from '../state/snapshot-records.ts';
 import type { Paths } from '../state/paths.ts';
 import type { NodeInfo } from './info.ts';
 import type { NodeRegistry } from './registry.ts';
+import type { PersistUsage } from './removal.ts';
 
 export type { PlannedNode } from '../boot/plan.ts';
 
@@ -67,6 +68,8 @@ export interface NodeParts {
   acceleration(model: string): Promise<{ accel: 'kvm' | 'tcg'; reason: string }>;
   /** TCP ports of the host that are in use */
   hostListeners(): ReadonlySet<number>;
+  /** what the node keeps in its /persist */
+  persistUsage: PersistUsage;
   log(line: string): void;
   onChange(node: NodeInfo): void;
   onRemoved(mac: string, name: string): void;

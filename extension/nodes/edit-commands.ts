@@ -43,9 +43,11 @@ export function registerEditCommands(parts: Parts): vscode.Disposable {
   async function remove(args: unknown[]): Promise<void> {
     await requireLab();
     const nodes = await targetNodes(model, args, { title: 'Remove which nodes?', ...validFor.any });
-    const sure = RemoveOptions.safeParse(args[2]).data?.force ?? (await confirmRemoval(nodes));
-    if (!sure) throw new vscode.CancellationError();
     const names = nodes.map((node) => node.name);
+    const sure =
+      RemoveOptions.safeParse(args[2]).data?.force ??
+      (await confirmRemoval(nodes, await connection.call('node.losses', { nodes: names })));
+    if (!sure) throw new vscode.CancellationError();
     await inView(VIEW, () => connection.call('node.remove', { nodes: names, force: true }));
   }
 
@@ -56,9 +58,11 @@ export function registerEditCommands(parts: Parts): vscode.Disposable {
   });
 }
 
-async function confirmRemoval(nodes: NodeInfo[]): Promise<boolean> {
+/** Tells what goes with the nodes before they go. */
+async function confirmRemoval(nodes: NodeInfo[], losses: readonly string[]): Promise<boolean> {
   const running = nodes.filter(isOn);
-  const detail = running.length > 0 ? `${nameList(running)} will be powered off.` : undefined;
+  const off = running.length > 0 ? [`${nameList(running)} will be powered off.`] : [];
+  const detail = [...off, ...losses].join('\n') || undefined;
   const question = `Remove ${nameList(nodes)}?`;
   return (await vscode.window.showWarningMessage(question, { modal: true, detail }, 'Remove')) === 'Remove';
 }

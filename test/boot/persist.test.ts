@@ -116,4 +116,15 @@ describe('what is on /persist', () => {
     await booted('n1');
     expect(await lab.inNode('n1', 'ls /persist/logs/walt-init')).toContain('walt-init-rootfs-main.err\n');
   });
+
+  test('is named, with what else goes, before it goes with its node', async () => {
+    await lab.bootyard('node', 'stop', 'n2');
+    const refused = await lab.run('node', 'remove', 'n2');
+    const loss =
+      /^Removing n2 deletes \d{3,} files and folders in its \/persist \(.*B\) and the data on disk_0\. Use --force to go on\.\n$/;
+    expect(refused).toMatchObject({ status: 1, stdout: '', stderr: expect.stringMatching(loss) });
+    expect(await lab.inNode('n1', sums)).toBe(before);
+    await lab.bootyard('node', 'remove', 'n2', '--force');
+    expect((await lab.nodes()).map(({ name }) => name)).toEqual(['n1']);
+  });
 });

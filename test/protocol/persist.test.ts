@@ -1,11 +1,12 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PersistShares } from '../../backend/persist/shares.ts';
+import { shareUsage } from '../../backend/persist/usage.ts';
 import { NfsServer } from '../../backend/protocols/nfs/server.ts';
 import { attributes, Nfs, PersistClient, readAttributes, shareTo } from '../support/persist.ts';
 import { xdr, type Reply } from '../support/rpc-client.ts';
@@ -43,6 +44,21 @@ let counter = 0;
 async function place(): Promise<Buffer> {
   return (await client.mkdir(root, `place-${++counter}`)).handle;
 }
+
+it('tells what a share holds, without the holes of files', async () => {
+  expect(await shareUsage(join(folder, 'nobody'))).toEqual({ objects: 0, bytes: 0 });
+  const before = await shareUsage(join(folder, 'share'));
+  const directory = await place();
+  const { handle } = await client.create(directory, 'small');
+  await client.write(handle, 0n, Buffer.from('12345'));
+  const sparse = await client.create(directory, 'sparse');
+  await client.write(sparse.handle, 1n << 30n, Buffer.from('end'));
+  const after = await shareUsage(join(folder, 'share'));
+  expect(after.objects - before.objects).toBe(3);
+  expect(after.bytes - before.bytes).toBeGreaterThanOrEqual(5 + 3);
+  expect(after.bytes - before.bytes).toBeLessThan(1 << 20);
+  expect(existsSync(join(folder, 'nobody'))).toBe(false);
+});
 
 describe('libnfs', () => {
   it('copies a file there and back', async () => {

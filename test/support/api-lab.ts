@@ -51,6 +51,7 @@ export const basicHandlers: ServedHandlers = {
   'node.snapshotRemove': unused,
   'node.createFrom': unused,
   'node.rename': unused,
+  'node.losses': () => [],
   'node.remove': unused,
   'node.timeline': unused,
   'node.shellCommand': unused,

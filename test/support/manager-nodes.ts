@@ -102,6 +102,7 @@ export class TestNodes {
       },
       acceleration: async () => ({ accel: 'tcg', reason: 'test' }),
       hostListeners: () => new Set([7777]),
+      persistUsage: async () => ({ objects: 0, bytes: 0 }),
       log: (line) => this.logged.push(line),
       onChange: (node) => this.states.push(`${node.name} ${node.state}`),
       onRemoved: (_mac, name) => this.removed.push(name),

@@ -43,6 +43,7 @@ beforeEach(() => {
     wait: unused,
     config: unused,
     rename: unused,
+    losses: unused,
     remove: unused,
     timeline: unused,
     console: unused,

@@ -32,6 +32,7 @@ export async function runKeepJob(
     ...saveSteps(new SaveJob(person, lab), lab),
     ...hybridSteps(hybrid),
     awayStep(person),
+    removalStep(person, lab),
     ...(everything ? roomSteps(hybrid, lab) : []),
   ];
   return runSteps(workbench.page, 'keep', steps, { logs, album: pictures ? docs : logs });
@@ -102,6 +103,19 @@ function awayStep(person: Person): Step {
     title: 'a node that was removed stays away',
     run: async () => {
       if ((await person.row('vnode2').count()) > 0) throw new Error('vnode2 is on show');
+    },
+  };
+}
+
+function removalStep(person: Person, lab: TestLab): Step {
+  return {
+    title: 'the question before a removal names what goes with the node',
+    run: async () => {
+      await lab.inNode('vnode1', 'echo kept >/persist/note');
+      await person.choose(person.row('vnode1, '), 'Remove Node...');
+      const loss = 'Removing vnode1 deletes 1 file or folder in its /persist (1 kB) and the data on disk_0.';
+      await person.confirm(loss, 'Cancel');
+      await person.row('vnode1, booted').waitFor();
     },
   };
 }
