@@ -1,12 +1,13 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BootyardError } from '../errors.ts';
-import { decodeXattrs, EntryType, type LayerIndex } from './layer-index.ts';
+import { EntryType, type LayerIndex } from './layer-index.ts';
 import { pace } from './pace.ts';
 import type { ImportControl, StagedLayer, Staging } from './staging.ts';
 import { END_OF_TAR, entryHeader, padding, type TarEntry, type TarEntryType } from './tar-writer.ts';
 import { shown } from './tar-path.ts';
 import type { FileType, ImageTree } from './tree.ts';
+import { includesXattrs, keptXattrs, sameXattrs, type Xattrs } from './xattr-list.ts';
 
 /** One path that a layer changes. */
 export interface LayerChange {
@@ -24,19 +25,33 @@ export interface Diff {
   layer: StagedLayer | undefined;
 }
 
+/** Extended attributes that a node told. */
+export interface NodeXattrs {
+  /** of the files of its dump, by their paths in it */
+  found: ReadonlyMap<string, Xattrs>;
+  /** false: it has its image from a server that shows none, so their absence says nothing */
+  seesImage: boolean;
+}
+
 export interface DiffInput {
   /** a tar of what a node changed; paths relative to the root, or to the folder `below` (latin1 text) */
   dump: StagedLayer;
+  xattrs: NodeXattrs;
   below?: string;
   /** what there is now in each folder of the dump, as paths (latin1 text); undefined: nothing was deleted */
   present?: ReadonlySet<string>;
   /** the image */
   base: ImageTree;
+  /** paths (latin1 text) that are put over the image in the node: it does not see the attributes of the folders on their way */
+  injected: readonly string[];
   /** true for paths (latin1 text, relative) that are not the image's matter */
   isExcluded: (path: string) => boolean;
 }
 
 const CHUNK = 1 << 20;
+const NONE: Xattrs = new Map();
+/** Linux takes it from a file that is written to, or gets another owner. */
+const CAPABILITY = 'security.capability';
 const TYPES: Record<number, TarEntryType> = {
   [EntryType.file]: 'file',
   [EntryType.directory]: 'directory',
@@ -80,12 +95,15 @@ class Differ {
   readonly #places = new Map<string, number>();
   /** bytes of files that were compared */
   #compared = 0;
+  /** inodes of the image */
+  readonly #hidden: ReadonlySet<number>;
 
   constructor(input: DiffInput, handle: FileHandle, control: ImportControl) {
     this.#input = input;
     this.#index = input.dump.index;
     this.#handle = handle;
     this.#control = control;
+    this.#hidden = foldersOf(input.base, input.injected);
   }
 
   async compare(): Promise<{ entries: NewEntry[]; changes: LayerChange[] }> {
@@ -109,6 +127,7 @@ class Differ {
       const old = this.#baseInode(path);
       if (old !== 0 && (await this.#isSame(at, old))) continue;
       const made = this.#entry(at, path);
+      made.entry.xattrs = await this.#newXattrs(at, old);
       entries.push(made);
       const type = made.entry.type;
       changes.push({ path: readable(path), kind: old === 0 ? 'A' : 'M', type, sizeBytes: made.size });
@@ -197,15 +216,13 @@ class Differ {
     const type = arrays.type[at] ?? 0;
     const stat = base.stat(old);
     if (TYPES[type] !== stat.type) return false;
+    const isSameList = this.#sees(old) ? sameXattrs : includesXattrs;
+    if (!isSameList(keptXattrs(base.xattrs(old)), this.#xattrs(at))) return false;
     if (type === EntryType.symlink) {
       return this.#linkOf(at) === Buffer.from(base.linkTarget(old)).toString('latin1');
     }
     if (stat.mode !== arrays.mode[at] || stat.uid !== arrays.uid[at] || stat.gid !== arrays.gid[at])
       return false;
-    const attributes = this.#xattrs(at);
-    const known = base.xattrs(old);
-    // An image's attributes do not reach its nodes, so their absence in a node says nothing.
-    for (const [name, value] of attributes) if (!known.get(name)?.equals(value)) return false;
     if (type === EntryType.char || type === EntryType.block) {
       return stat.rdev.major === arrays.major[at] && stat.rdev.minor === arrays.minor[at];
     }
@@ -261,14 +278,31 @@ class Differ {
       target: this.#linkOf(at),
       major: arrays.major[at] ?? 0,
       minor: arrays.minor[at] ?? 0,
-      xattrs: this.#xattrs(at),
     };
     return { entry, size: type === 'file' ? (arrays.size[at] ?? 0) : 0, data: arrays.data[at] ?? 0 };
   }
 
-  #xattrs(at: number): Map<string, Buffer> {
-    const { xattrs, xattrEnd } = this.#index.arrays;
-    return decodeXattrs(xattrs.subarray(xattrEnd[at], xattrEnd[at + 1]));
+  #xattrs(at: number): Xattrs {
+    return this.#input.xattrs.found.get(this.#index.path(at)) ?? NONE;
+  }
+
+  #sees(old: number): boolean {
+    return this.#input.xattrs.seesImage && !this.#hidden.has(old);
+  }
+
+  /** Those that a changed entry gets. A node that does not see the image's would have kept them, as Linux does. */
+  async #newXattrs(at: number, old: number): Promise<Xattrs> {
+    const { base } = this.#input;
+    const { type, uid, gid, size } = this.#index.arrays;
+    const own = this.#xattrs(at);
+    const stat = old === 0 || this.#sees(old) ? undefined : base.stat(old);
+    if (stat === undefined || TYPES[type[at] ?? 0] !== stat.type) return own;
+    const kept = new Map(keptXattrs(base.xattrs(old)));
+    if (kept.has(CAPABILITY)) {
+      const isUntouched = stat.uid === uid[at] && stat.gid === gid[at] && stat.size === size[at];
+      if (!isUntouched || !(await this.#hasSameBytes(at, old, stat.size))) kept.delete(CAPABILITY);
+    }
+    return new Map([...kept, ...own]);
   }
 
   async #read(target: Buffer, position: number): Promise<void> {
@@ -286,4 +320,18 @@ function megabytes(bytes: number): string {
 
 function readable(path: string): string {
   return `/${Buffer.from(path, 'latin1').toString('utf8')}`;
+}
+
+/** The folders of a tree on the way to some paths; links are followed. */
+function foldersOf(tree: ImageTree, paths: readonly string[]): Set<number> {
+  const folders = new Set<number>();
+  for (const path of paths) {
+    const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')));
+    let inode = tree.lookupPath(Buffer.from(parent, 'latin1'));
+    while (inode !== 0 && tree.stat(inode).type === 'directory' && !folders.has(inode)) {
+      folders.add(inode);
+      inode = tree.parent(inode);
+    }
+  }
+  return folders;
 }

@@ -1,11 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { nodeOutput } from '../agent/node-output.ts';
 import { BootyardError } from '../errors.ts';
-import { type Diff, diffLayer, type DiffInput, type LayerChange } from '../images/diff-layer.ts';
+import {
+  type Diff,
+  diffLayer,
+  type DiffInput,
+  type LayerChange,
+  type NodeXattrs,
+} from '../images/diff-layer.ts';
 import type { LayerIndex } from '../images/layer-index.ts';
 import { pace } from '../images/pace.ts';
 import type { ImportControl, StagedLayer, Staging } from '../images/staging.ts';
 import type { ImageRecord, ImageStore } from '../images/store.ts';
+import { XattrListReader } from '../images/xattr-list.ts';
 import type { NodeInfo } from './info.ts';
 
 /** What of a node's boot plan is asked for. */
@@ -71,12 +78,15 @@ export class ImageSaver {
       control.progress({ message: `Reading what ${node.name} has changed` });
       const command = `${INTERNAL}/walt-dump-diff-tar`;
       const dump = await this.#dump(node, command, staging, control);
+      const xattrs = await this.#xattrs(node, `${command} --xattrs`, control.signal);
       const present = await this.#present(node, `${command} --present`, control.signal);
-      const owned = ownedPaths(booted.injected());
+      const injected = injectedPaths(booted.injected());
+      const owned = ownedPaths(injected);
       const isExcluded = (path: string): boolean =>
         owned.has(path) || MADE_AT_BOOT.has(path) || FILTERED.test(`/${path}`);
       control.progress({ message: `Comparing ${node.name} with its image` });
-      const { changes, layer } = await this.#compare(booted.imageId, { dump, present, isExcluded }, staging);
+      const input = { dump, xattrs, present, injected, isExcluded };
+      const { changes, layer } = await this.#compare(booted.imageId, input, staging);
       control.signal.throwIfAborted();
       const id = keep && layer ? this.#keep(node.name, booted.imageId, layer, staging) : '';
       return { id, image: node.image, count: changes.length, changes: changes.slice(0, SHOWN) };
@@ -138,12 +148,15 @@ export class ImageSaver {
     }
     const staging = this.#parts.images.staging(control);
     try {
-      const command = `${INTERNAL}/walt-tar-send '${path.replaceAll("'", "'\\''")}'`;
-      const dump = await this.#dump(node, command, staging, control);
-      const owned = ownedPaths(booted.injected());
+      const quoted = `'${path.replaceAll("'", "'\\''")}'`;
+      const dump = await this.#dump(node, `${INTERNAL}/walt-tar-send ${quoted}`, staging, control);
+      const list = `${INTERNAL}/walt-dump-diff-tar --xattrs ${quoted}`;
+      const xattrs = await this.#xattrs(node, list, control.signal);
+      const injected = injectedPaths(booted.injected());
+      const owned = ownedPaths(injected);
       const isExcluded = (entry: string): boolean => owned.has(entry);
       const bytes = Buffer.from(path.slice(1, path.lastIndexOf('/'))).toString('latin1');
-      const input = { dump, below: bytes, isExcluded };
+      const input = { dump, xattrs, below: bytes, injected, isExcluded };
       const { layer } = await this.#compare(booted.imageId, input, staging);
       if (layer === undefined) return { image: node.image, rebooted: [] };
       const users = this.#parts.users(node.image);
@@ -186,17 +199,41 @@ export class ImageSaver {
   /** Names that the node's folders have now, as latin1 text. */
   async #present(node: NodeInfo, command: string, signal: AbortSignal): Promise<Set<string>> {
     const present = new Set<string>();
+    for await (const name of this.#pieces(node, command, '\0', signal))
+      present.add(name.replace(/^\.\//, ''));
+    return present;
+  }
+
+  /** Extended attributes of what the node has changed. */
+  async #xattrs(node: NodeInfo, command: string, signal: AbortSignal): Promise<NodeXattrs> {
+    const reader = new XattrListReader();
+    let head: string | undefined;
+    for await (const line of this.#pieces(node, command, '\n', signal)) {
+      if (head !== undefined) reader.take(line);
+      else if (/^(un)?seen$/.test(line)) head = line;
+      else break;
+    }
+    if (head !== undefined) return { found: reader.found, seesImage: head === 'seen' };
+    throw new BootyardError('node.diff', `${node.name} has the scripts of another version: reboot it first.`);
+  }
+
+  /** What a command in a node prints, in pieces that `end` ends; latin1 text. */
+  async *#pieces(
+    node: NodeInfo,
+    command: string,
+    end: string,
+    signal: AbortSignal,
+  ): AsyncGenerator<string, void, undefined> {
     let rest = '';
     let size = 0;
     for await (const chunk of nodeOutput(this.#parts.argv(node.ip, command), signal)) {
       size += chunk.length;
       if (size > MAX_NAMES)
         throw new BootyardError('node.diff', `${node.name} names more files than can be.`);
-      const names = (rest + chunk.toString('latin1')).split('\0');
-      rest = names.pop() ?? '';
-      for (const name of names) present.add(name.replace(/^\.\//, ''));
+      const pieces = (rest + chunk.toString('latin1')).split(end);
+      rest = pieces.pop() ?? '';
+      yield* pieces;
     }
-    return present;
   }
 
   async #compare(imageId: string, input: Omit<DiffInput, 'base'>, staging: Staging): Promise<Diff> {
@@ -228,10 +265,13 @@ export class ImageSaver {
   }
 }
 
+function injectedPaths(injected: LayerIndex): string[] {
+  return Array.from({ length: injected.count }, (_, at) => injected.path(at));
+}
+
 /** Paths that the injected layer brings or takes away: they are Bootyard's, and new at each boot. */
-function ownedPaths(injected: LayerIndex): Set<string> {
-  const paths = Array.from({ length: injected.count }, (_, at) => injected.path(at));
-  return new Set(paths.map((path) => path.replace(/(^|\/)\.wh\.([^/]+)$/, '$1$2')));
+function ownedPaths(injected: readonly string[]): Set<string> {
+  return new Set(injected.map((path) => path.replace(/(^|\/)\.wh\.([^/]+)$/, '$1$2')));
 }
 
 async function* counted(

@@ -86,6 +86,11 @@ describe('an image of several models', () => {
     );
     const vnode = '. /bin/_walt_internal_/walt-script-common; is_vnode && echo yes';
     expect(await lab.inNode('arm1', vnode)).toBe('yes\n');
+    // The program for extended attributes is one for this processor. x, trusted.a
+    const set = 'f 78\nn 747275737465642e61\nv 00ff\n';
+    const program = '/bin/_walt_internal_/walt-xattrs';
+    const attributes = `cd /run; : >x; printf '${set}' | ${program} set && printf 'x\\0' | ${program} list`;
+    expect(await lab.inNode('arm1', attributes)).toBe(set);
   });
 
   test('its settings are those of its model', async () => {

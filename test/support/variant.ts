@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { type TarEntry, writeTar } from '../../backend/images/tar-writer.ts';
 import { defaultImageTar } from './default-image.ts';
 import type { TestLab } from './lab.ts';
 
@@ -12,6 +13,8 @@ export interface Change {
   add?: Record<string, string>;
   /** files of the host by name */
   copy?: Record<string, string>;
+  /** entries with what files of the host cannot have */
+  entries?: TarEntry[];
 }
 
 /** A program of the host with the libraries that it needs and the tiny image may lack; the host is a Debian, too. */
@@ -49,6 +52,10 @@ export async function importVariant(
       execFileSync('tar', ['-rf', copy, '--owner=0', '--group=0', '-C', join(folder, 'new'), path], {
         stdio: 'pipe',
       });
+    }
+    if (change.entries) {
+      writeTar(join(folder, 'more.tar'), change.entries);
+      execFileSync('tar', ['--concatenate', '-f', copy, join(folder, 'more.tar')], { stdio: 'pipe' });
     }
     const flags = Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]);
     await lab.bootyard('image', 'import', copy, name, ...flags, ...options);
