@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import type { ImportControl } from '../../backend/images/staging.ts';
 import type { ImageStore } from '../../backend/images/store.ts';
 import { scanTarSync } from '../../backend/images/tar-scan.ts';
+import { xattrLines } from '../../backend/images/xattr-list.ts';
 import { ImageSaver } from '../../backend/nodes/image-saver.ts';
 import { node } from '../support/api-lab.ts';
 import { newStore, ROOT, snapshot, textOf } from './images/store-support.ts';
@@ -18,7 +19,7 @@ const CHANGES = tarOf([
 const NAMES = ['./etc', './bin', './etc/hostname', './etc/motd', './etc/new', './bin/busybox', './bin/sh'];
 
 /** A store with one image, a saver whose node is a file on this host, and what is in the store's folder. */
-async function setUp(): Promise<{
+async function setUp(attributes = 'unseen\n'): Promise<{
   store: ImageStore;
   saver: ImageSaver;
   stored: () => Record<string, string>;
@@ -28,6 +29,7 @@ async function setUp(): Promise<{
   const { id } = await store.import({ path: put('root.tar', ROOT), name: 'box' });
   const dump = put('changes.tar', CHANGES);
   const present = put('present', Buffer.from(NAMES.join('\0') + '\0'));
+  const xattrs = put('xattrs', Buffer.from(attributes));
   const nothing = tarOf([]);
   const fd = openSync(put('nothing.tar', nothing), 'r');
   const injected = scanTarSync(fd, nothing.length);
@@ -36,7 +38,10 @@ async function setUp(): Promise<{
     images: store,
     node: (name) => ({ ...node(name), state: 'booted', image: 'box' }),
     booted: () => ({ imageId: id, injected: () => injected }),
-    argv: (_ip, command) => ['cat', command.endsWith('--present') ? present : dump],
+    argv: (_ip, command) => [
+      'cat',
+      command.endsWith('--present') ? present : command.endsWith('--xattrs') ? xattrs : dump,
+    ],
     users: () => [],
     reboot: () => Promise.resolve(),
   });
@@ -110,4 +115,32 @@ test('what is compared only to be shown, or not saved after all, is not kept', a
   saver.drop(id);
   expect(left()).toEqual([]);
   await expect(saver.save(id, 'mine', false, control())).rejects.toThrow('not kept any more');
+});
+
+const hex = (text: string): string => Buffer.from(text).toString('hex');
+
+test('extended attributes that the node lists are in the saved image', async () => {
+  const list = xattrLines('./etc/motd', new Map([['user.note', Buffer.from([0, 10, 255])]]));
+  const { store, saver } = await setUp(`seen\n${list}`);
+  const { id } = await saver.diff('n', true, control());
+  const saved = await saver.save(id, 'mine', false, control());
+  const tree = await store.tree(saved.id);
+  const found = tree.xattrs(tree.lookupPath('etc/motd'));
+  tree.close();
+  expect(found).toEqual(new Map([['user.note', Buffer.from([0, 10, 255])]]));
+});
+
+test.each([
+  [
+    'a tar, as scripts of old send it',
+    CHANGES.toString('latin1'),
+    'scripts of another version: reboot it first',
+  ],
+  ['nothing', '', 'scripts of another version'],
+  ['an attribute of the overlay', `seen\nf ${hex('x')}\nn ${hex('trusted.overlay.x')}\n`, 'was refused'],
+  ['a name without its file', `seen\nn ${hex('user.x')}\n`, 'was refused'],
+])('%s is no list of extended attributes; nothing is left', async (_, text, why) => {
+  const { saver, left } = await setUp(text);
+  await expect(saver.diff('n', true, control())).rejects.toThrow(why);
+  expect(left()).toEqual([]);
 });
