@@ -183,13 +183,13 @@ export class ShareStore implements ShareFiles {
     this.#syncs.add(file.inode);
   }
 
-  /** Starts what the reply to the call that ends must wait for besides the transaction. */
-  endCall(): Promise<void>[] {
+  /** Starts what the reply to the call that ends must wait for besides the transaction. `isLone`: no other call waits. */
+  endCall(isLone: boolean): Promise<void>[] {
     this.#inodes.trim();
     if (this.#syncs.size === 0) return [];
     const inodes = this.#syncs;
     this.#syncs = new Set();
-    return [...inodes].map((inode) => this.#contents.sync(inode));
+    return [...inodes].map((inode) => this.#contents.sync(inode, isLone));
   }
 
   /** Puts all changes on disk. Throws what SQLite throws; then the store must be opened anew. */

@@ -108,7 +108,8 @@ export class ShareWorker {
     const done: Worked[] = [];
     try {
       const store = this.#open();
-      for (const call of calls) done.push(this.#workOff(store, call));
+      const isLone = calls.length === 1 && this.#orders.length === 0;
+      for (const call of calls) done.push(this.#workOff(store, call, isLone));
       if (store.changed) store.commitChanges();
       this.#send(done);
     } catch (error) {
@@ -116,7 +117,7 @@ export class ShareWorker {
     }
   }
 
-  #workOff(store: ShareStore, { number, request }: Call): Worked {
+  #workOff(store: ShareStore, { number, request }: Call, isLone: boolean): Worked {
     const once = mustNotRepeat(request.procedure);
     const known = once ? store.replies.find(request) : undefined;
     scratch.position = 0;
@@ -126,7 +127,7 @@ export class ShareWorker {
     if (once && !known && store.changed && isSuccess(reply)) {
       store.replies.add(request, new Uint8Array(reply.results));
     }
-    return { number, request, reply, needsCommit: store.changed, syncs: store.endCall() };
+    return { number, request, reply, needsCommit: store.changed, syncs: store.endCall(isLone) };
   }
 
   /** What had no part in the transaction is answered; the rest has failed, and the share is as it was before. */

@@ -22,8 +22,8 @@ export interface NbdExport {
  * while others are under way, and reject with a system error (`ENOSPC`, …).
  */
 export interface NbdStore {
-  /** Fills the whole of `target`. */
-  read(target: Uint8Array, position: number): Promise<void>;
+  /** Fills the whole of `target`. `isLone`: the client waits for nothing else, so the store need not look after others. */
+  read(target: Uint8Array, position: number, isLone?: boolean): Promise<void>;
   write(data: Uint8Array, position: number): Promise<void>;
   /** All that was written before is on the disk when this ends. */
   flush(): Promise<void>;
