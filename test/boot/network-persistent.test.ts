@@ -215,7 +215,6 @@ describe.runIf(isLong)('network-persistent', () => {
     await lab.bootyard('node', 'snapshot', 'save', 'k6', 's1');
     await lab.inNode('k6', 'echo later >/root/file; sync');
     await lab.bootyard('node', 'config', 'k6', 'boot.mode=auto');
-    await lab.bootyard('node', 'config', 'k6', MODE);
     expect(await lab.refusal('node', 'snapshot', 'restore', 'k6', 's1')).toContain('gets lost');
     await lab.bootyard('node', 'snapshot', 'restore', 'k6', 's1', '--force');
     await lab.bootyard('node', 'create', 'k7', '--from', 'k6@s1');

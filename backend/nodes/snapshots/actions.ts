@@ -1,5 +1,6 @@
 import { BootyardError } from '../../errors.ts';
 import type { NodeInfo } from '../info.ts';
+import { machineDisks } from '../disks/kept-disk.ts';
 import { boardOf } from '../machines/board.ts';
 import type { NodeRegistry } from '../registry.ts';
 import { parseNetworks } from '../networks/setting.ts';
@@ -61,7 +62,9 @@ export class SnapshotActions {
     const supervisor = this.#parts.one(node);
     const start = this.#start(supervisor, name, control);
     const disks = await supervisor.disks.list();
-    if (!force && disks.some(({ state, holdsData }) => state === 'attached' && holdsData)) {
+    // Also those that the setting does not ask for any more.
+    const replaced = machineDisks(start.machine.settings);
+    if (!force && disks.some(({ name, holdsData }) => replaced.includes(name) && holdsData)) {
       throw new BootyardError(
         'snapshot.loses',
         `What was written to the disks of ${node} since snapshot ${start.snapshot.name} gets lost.`,
