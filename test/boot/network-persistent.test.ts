@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -148,7 +148,7 @@ describe.runIf(isLong)('network-persistent', () => {
     await lab.bootyard('node', 'config', 'k2', 'boot.mode=auto');
     await lab.bootyard(...whole);
     expect(await lab.bootyard('node', 'disk', 'show', 'k2')).not.toContain('network');
-    await lab.bootyard('node', 'remove', 'k2');
+    await lab.bootyard('node', 'remove', '--force', 'k2');
   }, 600_000);
 
   test('the same name with new content starts afresh', async () => {
@@ -189,6 +189,7 @@ describe.runIf(isLong)('network-persistent', () => {
     await boot('k4');
     expect((await lab.node('k4')).reason).toBeNull();
     await lab.bootyard('node', 'remove', '--force', 'k4');
+    expect(existsSync(folder)).toBe(false);
   }, 400_000);
 
   test('a power cut at ten moments of writing loses nothing that was synced', async () => {
