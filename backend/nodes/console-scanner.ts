@@ -21,7 +21,7 @@ const MEANINGFUL: readonly RegExp[] = [
   /^\*\*\* .+ \*\*\*$/,
   /^>>> /,
   // What walt-boot-modes finds on the disks.
-  /^(Detected|Using) boot-mode: |^Falling back to default boot mode: |^Note: (.*\b(walt-hybrid\b|boot\.mode=)|the extended attribute)|^\w+: not enough room for copying/,
+  /^(Detected|Using) boot-mode: |^Falling back to default boot mode: |^Note: (.*\b(walt-hybrid\b|boot\.mode=)|(the )?extended attribute)|^\w+: not enough room for copying/,
   /Kernel panic - not syncing/,
   /Out of memory: Kill/,
   ...STALL_REPORTS,

@@ -56,6 +56,14 @@ describe('lines that mean something', () => {
     expect(scan([`>>> ${'y'.repeat(5000)}\n`])[0]).toHaveLength(1024);
   });
 
+  test('what a copy on a disk cannot have is told', () => {
+    const notes = [
+      'Note: the extended attribute user.x of y could not be set: the file system has no room for it',
+      'Note: extended attributes of files are not copied: this processor has no program for it.',
+    ];
+    expect(scan(notes.map((note) => `${note}\n`))).toEqual(notes);
+  });
+
   test('backspaces take back what was typed', () => {
     expect(scan(['>>> 10%\b\b\b20%\n'])).toEqual(['>>> 20%']);
   });
