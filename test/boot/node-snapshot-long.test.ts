@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootMode, waitFor } from '../support/hybrid-node.ts';
-import { until } from '../support/lab.ts';
+import { join } from 'node:path';
+import { ADDRESSES, TestInternet } from '../support/internet.ts';
+import { repository, until } from '../support/lab.ts';
 import { SnapshotLab } from '../support/snapshots.ts';
 import { importVariant, programOfHost } from '../support/variant.ts';
 
+const isLong = process.env.BOOTYARD_TEST_ALL !== undefined;
 const SWAPS = 'grep /dev/nbd0 /proc/swaps || :';
 
-describe.runIf(process.env.BOOTYARD_TEST_ALL)('snapshots of less common nodes', () => {
+describe.runIf(isLong)('snapshots of less common nodes', () => {
   const lab = new SnapshotLab();
   beforeAll(async () => {
     await lab.importDefault('pc-x86-64-tiny');
@@ -60,5 +63,37 @@ describe.runIf(process.env.BOOTYARD_TEST_ALL)('snapshots of less common nodes', 
     await lab.bootyard('node', 'reboot', 'h2');
     await waitFor(lab, 'h2');
     expect(await bootMode(lab, 'h2')).toBe('hybrid-volatile');
+  });
+});
+
+describe.runIf(isLong)('snapshots of a node with NAT', () => {
+  const internet = new TestInternet();
+  const lab = new SnapshotLab({ command: [...internet.prefix, join(repository, 'bin/bootyard')] });
+  const fetched = (node: string) =>
+    lab.inNode(node, `timeout 8 wget -q -O - http://${ADDRESSES.name}/ 2>/dev/null; true`);
+  beforeAll(async () => {
+    await internet.start();
+    await lab.importDefault('pc-x86-64-tiny');
+    await lab.bootyard('node', 'create', 'out', '--image', 'pc-x86-64-tiny', 'netsetup=NAT');
+    await waitFor(lab, 'out');
+  }, 300_000);
+  afterAll(async () => {
+    await lab.remove();
+    internet.stop();
+  });
+
+  test('restored with other settings by now, and copied: both reach the internet', async () => {
+    expect(await fetched('out')).toBe('internet');
+    await lab.bootyard('node', 'snapshot', 'save', 'out', 's1');
+    await lab.bootyard('node', 'config', 'out', 'netsetup=LAN');
+    await lab.bootyard('node', 'reboot', '--hard', 'out');
+    await waitFor(lab, 'out');
+    expect(await fetched('out')).toBe('');
+    await lab.bootyard('node', 'snapshot', 'restore', 'out', 's1');
+    expect(await fetched('out')).toBe('internet');
+    expect((await lab.node('out')).settings.netsetup).toBe('NAT');
+    await lab.bootyard('node', 'create', 'twin', '--from', 'out@s1');
+    expect(await fetched('twin')).toBe('internet');
+    expect(await fetched('out')).toBe('internet');
   });
 });
