@@ -21,7 +21,7 @@ export interface LayerChange {
 }
 export interface Diff {
   changes: LayerChange[];
-  /** undefined when nothing differs */
+  /** undefined when nothing differs, or it is not wanted */
   layer: StagedLayer | undefined;
 }
 
@@ -44,6 +44,8 @@ export interface DiffInput {
   base: ImageTree;
   /** paths (latin1 text) that are put over the image in the node: it does not see the attributes of the folders on their way */
   injected: readonly string[];
+  /** no layer is wanted, but the list of changes alone */
+  listOnly?: boolean;
   /** true for paths (latin1 text, relative) that are not the image's matter */
   isExcluded: (path: string) => boolean;
 }
@@ -72,7 +74,7 @@ export async function diffLayer(input: DiffInput, staging: Staging): Promise<Dif
   try {
     const differ = new Differ(input, handle, staging.control);
     const { entries, changes } = await differ.compare();
-    if (changes.length === 0) return { changes, layer: undefined };
+    if (changes.length === 0 || input.listOnly) return { changes, layer: undefined };
     const blob = await staging.write(differ.tar(entries));
     return { changes, layer: await staging.indexed(blob, { needsEnd: true }) };
   } finally {

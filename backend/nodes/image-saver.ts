@@ -85,10 +85,10 @@ export class ImageSaver {
       const isExcluded = (path: string): boolean =>
         owned.has(path) || MADE_AT_BOOT.has(path) || FILTERED.test(`/${path}`);
       control.progress({ message: `Comparing ${node.name} with its image` });
-      const input = { dump, xattrs, present, injected, isExcluded };
+      const input = { dump, xattrs, present, injected, isExcluded, listOnly: !keep };
       const { changes, layer } = await this.#compare(booted.imageId, input, staging);
       control.signal.throwIfAborted();
-      const id = keep && layer ? this.#keep(node.name, booted.imageId, layer, staging) : '';
+      const id = layer ? this.#keep(node.name, booted.imageId, layer, staging) : '';
       return { id, image: node.image, count: changes.length, changes: changes.slice(0, SHOWN) };
     } finally {
       if (![...this.#waiting.values()].some((other) => other.staging === staging)) staging.dispose();
@@ -163,7 +163,7 @@ export class ImageSaver {
       if (!force) throw wouldReboot(users);
       const createdBy = `bootyard node cp ${node.name}:${path} booted-image`;
       const target = { base: booted.imageId, layer, name: node.image, createdBy, force: true };
-      await this.#parts.images.addLayer(target);
+      await this.#parts.images.addLayer({ ...target, signal: control.signal });
       const rebooted = users.filter(({ state }) => state !== 'off').map((user) => user.name);
       if (rebooted.length > 0) await this.#parts.reboot(rebooted);
       return { image: node.image, rebooted };

@@ -46,7 +46,10 @@ export class HybridJob {
     if ((await this.#copies(node)).length !== 1) throw new Error('it was removed');
   }
 
-  /** No room for the other image while what was written on this one is kept: the editor offers to let it go. */
+  /**
+   * No room for the other image while what was written on this one is kept: the editor offers to let it go, where the boot
+   * fails and, whoever began that, in the node's menu.
+   */
   async letGo(node: string, other: string): Promise<void> {
     const room = `$(($(stat -f -c '%a * %S' ${PARTITION}) / 1048576 - 20))`;
     const fill = `dd if=/dev/zero of=${PARTITION}/filler bs=1M count=${room}`;
@@ -58,6 +61,8 @@ export class HybridJob {
     const failure = this.#person.toast('No room on sda1');
     await failure.waitFor({ timeout: 240_000 });
     await failure.getByRole('button', { name: 'Remove Image Copy...' }).click();
+    await this.#person.confirm('is deleted for good', 'Cancel');
+    await this.#choose(node, 'Remove Image Copy to Make Room...');
     await this.#person.confirm('is deleted for good', 'Remove');
     const offer = this.#person.toast(`${node} removes its copy of ${IMAGE} when it boots next.`);
     await offer.getByRole('button', { name: 'Boot Now' }).click();
