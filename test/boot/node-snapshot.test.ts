@@ -10,6 +10,7 @@ const lab = new SnapshotLab();
 const READ_ROOT =
   'echo 3 >/proc/sys/vm/drop_caches; find /lib /usr -xdev -type f | sort | head -n 60 | xargs md5sum | md5sum';
 const WHO = 'hostname; cat /sys/class/net/eth0/address; ip -4 -o addr show dev eth0 | grep -o "[0-9.]*/24"';
+const MACHINE_ID = '0123456789abcdef0123456789abcdef';
 const DISK = 'dd if=/dev/sda bs=5 count=1 2>/dev/null';
 const writeDisk = (word: string) => `printf ${word} | dd of=/dev/sda conv=fsync 2>/dev/null`;
 const blobs = () => readdirSync(join(lab.paths.images, 'blobs/sha256')).length;
@@ -48,6 +49,7 @@ describe('snapshots of a node', () => {
     sums = await lab.inNode('n1', READ_ROOT);
     await lab.startCounter('n1');
     await lab.inNode('n1', `printf first >/tmp/mark; ${writeDisk('first')}`);
+    await lab.inNode('n1', `echo ${MACHINE_ID} >/etc/machine-id`);
     await lab.inNode('n1', 'echo then >/persist/changed; ls /persist; [ ! -e /persist/new ]');
     await lab.bootyard('node', 'snapshot', 'save', 'n1', 's1');
     saved = await lab.count('n1');
@@ -106,6 +108,10 @@ describe('snapshots of a node', () => {
     const said = await Promise.all(['n1', 'n2'].map((name) => lab.inNode(name, WHO)));
     expect(said).toEqual([`n1\n${n1.mac}\n${n1.ip}/24\n`, `n2\n${n2.mac}\n${n2.ip}/24\n`]);
     expect(await lab.inNode('n2', 'grep walt /etc/hosts | tail -n 1')).toBe(`${n2.ip} n2.walt n2\n`);
+    expect(await lab.inNode('n1', 'cat /etc/machine-id')).toBe(`${MACHINE_ID}\n`);
+    const machineId = await lab.inNode('n2', 'cat /etc/machine-id');
+    expect(machineId).toMatch(/^[0-9a-f]{32}\n$/);
+    expect(machineId).not.toBe(`${MACHINE_ID}\n`);
     await Promise.all([lab.isCounting('n1'), lab.isCounting('n2')]);
     expect(await lab.inNode('n2', READ_ROOT)).toBe(sums);
     expect(await clockError('n2')).toBeLessThan(2);
