@@ -72,14 +72,15 @@ export const nodeMethods = {
   'node.snapshotSave': method(z.object({ node: z.string(), name: z.string().optional() }), SnapshotInfo),
   /**
    * The node goes on from a snapshot, the latest if none is named. Answers when its machine runs; it is *booted* a moment
-   * later. Without `force` refused with `snapshot.loses` when disks that hold data go back to what they were.
+   * later. Without `force` refused with `snapshot.loses` when disks that hold data go back to what they were. Can be
+   * cancelled until the machine goes on, which leaves the node off.
    */
   'node.snapshotRestore': method(
     z.object({ node: z.string(), name: z.string().optional(), force: z.boolean().default(false) }),
     NodeInfo,
   ),
   'node.snapshotRemove': method(z.object({ node: z.string(), name: z.string() }), z.object({})),
-  /** A new node that goes on from a snapshot (`<node>@<snapshot>`) of another one, as a copy with an identity of its own. */
+  /** A new node that goes on from a snapshot (`<node>@<snapshot>`) of another one, as a copy with an identity of its own. Cancelled, there is none. */
   'node.createFrom': method(z.object({ name: z.string(), from: z.string() }), NodeInfo),
   'node.rename': method(z.object({ node: z.string(), name: z.string() }), NodeInfo),
   /** What is deleted when nodes are removed, a sentence for each that has files, snapshots or disks with data. */

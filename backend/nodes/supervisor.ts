@@ -288,9 +288,12 @@ export class NodeSupervisor {
       if (running) this.#parts.registry.setRunning(record.mac, { ...running, restoring: undefined });
       if (warning) this.#status.warn(warning);
     } catch (error) {
-      await this.#end('failed', messageOf(error));
+      const outcome = from.isCancelled ? 'off' : 'failed';
+      const why = from.isCancelled ? 'this was cancelled.' : messageOf(error);
+      const reason = `Snapshot ${name} was not restored: ${why}`;
+      await this.#end(outcome, reason);
       this.#console.disconnect();
-      await this.#settle('failed', `Snapshot ${name} was not restored: ${messageOf(error)}`);
+      await this.#settle(outcome, reason, true);
       throw error;
     }
   }
@@ -376,12 +379,16 @@ export class NodeSupervisor {
     this.#journal.finish(outcome, reason);
   }
 
-  /** The machine does not run, and the node is off or failed. */
-  async #settle(state: 'off' | 'failed', reason: string | null): Promise<void> {
+  /** The machine does not run, and the node is off or failed; `endsBoot`: with a boot whose machine may not have begun. */
+  async #settle(
+    state: 'off' | 'failed',
+    reason: string | null,
+    endsBoot = state === 'failed',
+  ): Promise<void> {
     await this.#networks.detach().catch((error: unknown) => this.#parts.log(messageOf(error)));
     const { running, ended } = this.record;
-    if (state === 'failed') {
-      this.#journal.finish('failed', reason);
+    if (endsBoot) {
+      this.#journal.finish(state, reason);
       if (this.#planned) this.#parts.planner.release(this.#planned);
     }
     const startedAt = running?.startedAt ?? ended?.startedAt ?? null;

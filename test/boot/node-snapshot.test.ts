@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { connect } from '../../backend/api/client.ts';
 import { until } from '../support/lab.ts';
 import { SnapshotLab, stopProcess, savesMemory, startsToRestore } from '../support/snapshots.ts';
 import { importVariant } from '../support/variant.ts';
@@ -158,6 +159,38 @@ describe('snapshots of a node', () => {
       ({ state }) => state === 'failed',
     );
     expect(node.reason).toBe('Restoring snapshot s1 was interrupted: restore it again, or boot the node.');
+    await lab.bootyard('node', 'snapshot', 'restore', 'n1', 's1', '--force');
+    expect(await lab.inNode('n1', `cat /tmp/mark; ${DISK}`)).toBe('firstfirst');
+    await lab.isCounting('n1');
+  });
+
+  test.for([
+    ['a restore: the node is off', 'node.snapshotRestore', { node: 'n1', name: 's1', force: true }],
+    ['a copy: there is none', 'node.createFrom', { name: 'n9', from: 'n1@s1' }],
+  ] as const)('cancel of %s', async ([, method, params]) => {
+    const client = await connect(lab.paths.daemonSocket, { version: 'test' });
+    try {
+      const abort = new AbortController();
+      const isNew = startsToRestore(lab);
+      const cancelled = expect(client.call(method, params, { signal: abort.signal })).rejects.toThrow();
+      const qemu = await stopProcess(isNew);
+      abort.abort();
+      await cancelled;
+      // Once it answers this, the daemon has heard of it.
+      await client.call('lab.status', {});
+      process.kill(qemu, 'SIGCONT');
+    } finally {
+      client.dispose();
+    }
+    await until(
+      'off, and alone',
+      () => lab.nodes(),
+      (nodes) => nodes.length === 1 && nodes[0]?.state === 'off',
+    );
+    expect((await lab.node('n1')).reason).toBe('Snapshot s1 was not restored: this was cancelled.');
+  });
+
+  test('after that, the restore works', async () => {
     await lab.bootyard('node', 'snapshot', 'restore', 'n1', 's1', '--force');
     expect(await lab.inNode('n1', `cat /tmp/mark; ${DISK}`)).toBe('firstfirst');
     await lab.isCounting('n1');

@@ -28,7 +28,7 @@ export async function runKeepJob(
     beginning(person, lab),
     ...snapshotSteps(snapshots),
     // Half a minute to fill a disk.
-    ...(everything ? [cancelStep(snapshots)] : []),
+    ...(everything ? cancelSteps(snapshots) : []),
     ...saveSteps(new SaveJob(person, lab), lab),
     ...hybridSteps(hybrid),
     awayStep(person),
@@ -67,8 +67,18 @@ function snapshotSteps(snapshots: SnapshotJob): Step[] {
   ];
 }
 
-function cancelStep(snapshots: SnapshotJob): Step {
-  return { title: 'Cancel ends a save, and nothing is left', run: () => snapshots.cancelSave('vnode2') };
+function cancelSteps(snapshots: SnapshotJob): Step[] {
+  return [
+    { title: 'Cancel ends a save, and nothing is left', run: () => snapshots.cancelSave('vnode2') },
+    {
+      title: 'Cancel ends a restore, and the node is off',
+      run: () => snapshots.cancelRestore('vnode2', 'large'),
+    },
+    {
+      title: 'Cancel ends the creation of a node from a snapshot, and nothing is left',
+      run: () => snapshots.cancelCreate('vnode2', 'large', 'vnode4'),
+    },
+  ];
 }
 
 function saveSteps(save: SaveJob, lab: TestLab): Step[] {

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { until, type TestLab } from '../support/lab.ts';
 import type { Person } from './person.ts';
 
@@ -78,13 +79,44 @@ export class SnapshotJob {
     await this.#lab.inNode(node, `set -e; ${some}; ${much}; rm /tmp/x; sync`);
     await this.#choose(node, 'Save Snapshot...');
     await this.#person.answer(`Save a snapshot of ${node}`, 'cancelled');
-    const toast = this.#person.toast(`Saving a snapshot of ${node}`);
-    await toast.getByRole('button', { name: 'Cancel' }).click();
-    await toast.waitFor({ state: 'detached', timeout: 60_000 });
+    await this.#cancel(`Saving a snapshot of ${node}`);
     await this.#person.row(`${node}, booted`).waitFor();
     if ((await this.#names(node)).includes('cancelled')) throw new Error('it was saved');
-    await this.#person.noToast();
     await this.#note(node, 'before');
+  }
+
+  /** As long as its disk is copied; the node is off then, and nothing is left of the copy. */
+  async cancelRestore(node: string, name: string): Promise<void> {
+    await this.#lab.bootyard('node', 'snapshot', 'save', node, name);
+    await this.#pick(node, 'Restore Snapshot...', name);
+    await this.#person.confirm(`What was written to the disks of ${node}`, 'Restore');
+    await this.#cancel(`Restoring ${node} from snapshot ${name}`);
+    const reason = `Snapshot ${name} was not restored: this was cancelled.`;
+    await this.#person.row(`${node}, off: ${reason}`).waitFor();
+    const files = readdirSync(this.#lab.paths.nodes, { recursive: true, encoding: 'utf8' });
+    const parts = files.filter((file) => file.endsWith('.part'));
+    if (parts.length > 0) throw new Error(`left: ${parts.join()}`);
+  }
+
+  /** Nothing is left of the node. */
+  async cancelCreate(node: string, name: string, next: string): Promise<void> {
+    const folders = (): number => readdirSync(this.#lab.paths.nodes).length;
+    const before = folders();
+    await this.#pick(node, 'Create Node from Snapshot...', name);
+    await this.#person.answer('New node', next);
+    await this.#cancel(`Creating ${next} from ${node}@${name}`);
+    await this.#person.row(`${next}, `).waitFor({ state: 'detached' });
+    await until('no folder of it', folders, (count) => count === before);
+    const all = (await this.#lab.nodes()).map((one) => one.name);
+    if (all.includes(next)) throw new Error('it was created');
+    await this.#lab.bootyard('node', 'boot', node, '--wait');
+  }
+
+  async #cancel(title: string): Promise<void> {
+    const toast = this.#person.toast(title);
+    await toast.getByRole('button', { name: 'Cancel' }).click();
+    await toast.waitFor({ state: 'detached', timeout: 60_000 });
+    await this.#person.noToast();
   }
 
   async remove(node: string, name: string): Promise<void> {

@@ -93,13 +93,14 @@ async function isFull(file: string): Promise<boolean> {
 
 /**
  * Reads memory and devices from `file` into a machine that was started with `-incoming defer`; it is paused then. QEMU
- * ends when it cannot take them.
+ * ends when it cannot take them. Throws the reason of `signal`.
  */
-export async function loadState(machine: Machine, file: string): Promise<void> {
+export async function loadState(machine: Machine, file: string, signal: AbortSignal): Promise<void> {
   await machine.query('migrate-incoming', { uri: `exec:exec cat ${shellWord(file)}` });
   for (;;) {
     const { status } = Migration.parse(await machine.query('query-migrate'));
     if (status === 'completed') return;
+    signal.throwIfAborted();
     await delay(POLL_MS);
   }
 }

@@ -36,6 +36,11 @@ export class SnapshotStart {
     this.machine = machine;
   }
 
+  /** The user took it back: the node is off then. */
+  get isCancelled(): boolean {
+    return this.#control.signal.aborted;
+  }
+
   isCopyFor({ mac }: NodeRecord): boolean {
     return this.snapshot.mac !== mac;
   }
@@ -50,7 +55,7 @@ export class SnapshotStart {
   /** Gives a machine that waits for it its memory. */
   async load(machine: Machine): Promise<void> {
     this.#control.progress({ message: 'Reading the memory' });
-    await loadState(machine, join(this.folder, 'state'));
+    await loadState(machine, join(this.folder, 'state'), this.#control.signal);
   }
 
   /**
@@ -63,6 +68,7 @@ export class SnapshotStart {
     node: NodeRecord,
     connect: () => Promise<void>,
   ): Promise<string | undefined> {
+    this.#control.signal.throwIfAborted();
     if (this.isCopyFor(node)) return this.#wakeCopy(machine, place, node, connect);
     await machine.query('cont');
     if (await tellResumed(place, true)) return undefined;
@@ -86,6 +92,7 @@ export class SnapshotStart {
           `The system of snapshot ${this.snapshot.name} did not take the addresses of ${name}: boot the node instead.`,
         );
       }
+      this.#control.signal.throwIfAborted();
       await connect();
       line.go(randomBytes(32).toString('hex'));
       await line.hear(/^done$/, IDENTITY_MS);
