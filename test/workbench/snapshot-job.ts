@@ -151,7 +151,7 @@ export class SnapshotJob {
   /** The list tells when it was saved, the image and the size. */
   async #listed(name: string): Promise<void> {
     const item = this.#person.page.locator('.quick-input-widget .monaco-list-row', { hasText: name });
-    await item.getByText(/ago · pc-x86-64-tiny · \d+ MB/).waitFor();
+    await item.getByText(/ago · pc-x86-64-tiny · \d+(\.\d)? [MG]B/).waitFor();
   }
 
   async #note(node: string, expected: string): Promise<void> {
