@@ -1,8 +1,10 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { BusEvent, EventBody } from '../../backend/events/bus.ts';
 import { BootTimeline } from '../../backend/events/timeline.ts';
 
 const NODE = '52:54:00:00:00:01';
+// Boots begin at 1000, whenever a test does.
+vi.spyOn(performance, 'now').mockReturnValue(1000);
 let seq = 0;
 const at = (mono: number, body: EventBody): BusEvent => ({ ...body, node: NODE, seq: ++seq, time: 0, mono });
 const line = (mono: number, text: string) => at(mono, { kind: 'console', line: text });
