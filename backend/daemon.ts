@@ -12,6 +12,7 @@ import { ApiServer } from './api/server.ts';
 import { Accelerator } from './boot/accelerator.ts';
 import { BootFiles } from './boot/boot-files.ts';
 import { NodeDhcpPolicy } from './boot/dhcp-policy.ts';
+import { ImageLinter } from './boot/lint/linter.ts';
 import { HybridService } from './boot/hybrid/service.ts';
 import { BootPlanner } from './boot/plan.ts';
 import { RootExports } from './boot/root-exports.ts';
@@ -36,6 +37,7 @@ import { ImageSaver } from './nodes/image-saver.ts';
 import { UPLINK } from './lab/uplink.ts';
 import { NodeManager } from './nodes/manager.ts';
 import { PortBoard } from './nodes/port-board.ts';
+import { megabytes, withDefaults } from './nodes/settings.ts';
 import { PersistShares } from './persist/shares.ts';
 import { shareUsage } from './persist/usage.ts';
 import { DhcpServer } from './protocols/dhcp/server.ts';
@@ -93,8 +95,10 @@ async function main(): Promise<void> {
     swap.serve(Object.fromEntries(boots), plans.some(canSwap));
   });
   const nodeServers: NodeServer[] = [];
+  const linter = new ImageLinter({ images, ramBytes: megabytes(withDefaults({}).ram) * 2 ** 20, log });
   const planner = new BootPlanner({
     images,
+    linter,
     served,
     lab: {
       serverAddress: NETWORK.address,
@@ -249,6 +253,7 @@ async function main(): Promise<void> {
   const parts: HandlerParts = {
     nodes,
     images,
+    linter: { lint: (name, control) => linter.lint(planner.image(name), control) },
     ports,
     saver,
     contact: new NodeContact({ addressOf: (node) => nodes.reachableAddress(node), ask: askNode }),

@@ -4,7 +4,7 @@ import type { NodeInfo } from '../nodes/info.ts';
 import { settingInfos, settingProblems } from '../nodes/setting-info.ts';
 import type { contactMethods } from './contact.ts';
 import type { ByteStream, CallContext, CheckedParams, Result } from './contract.ts';
-import type { ImageInfo } from './image.ts';
+import type { Finding, ImageInfo } from './image.ts';
 import type { LabStatus } from './lab.ts';
 import type { PortInfo } from './port.ts';
 import type { saveMethods } from './save.ts';
@@ -60,6 +60,11 @@ export interface ImageActions {
   remove(name: string): Promise<void> | void;
 }
 
+/** Says why an image would not boot. Throws for a name that no image has. */
+export interface LintActions {
+  lint(image: string, control: WorkContext): Promise<Finding[]>;
+}
+
 /** Which ports of the host lead to nodes. */
 export interface PortActions {
   list(): PortInfo[];
@@ -85,6 +90,7 @@ export interface SaveActions {
 export interface HandlerParts {
   nodes: NodeActions;
   images: ImageActions;
+  linter: LintActions;
   ports: PortActions;
   saver: SaveActions;
   contact: ContactActions;
@@ -235,7 +241,7 @@ function portHandlers({ ports }: HandlerParts): HandlersOf<'port'> {
 }
 
 function imageHandlers(parts: HandlerParts): HandlersOf<'image'> {
-  const { images, nodes, imagesChanged } = parts;
+  const { images, linter, nodes, imagesChanged } = parts;
   return {
     'image.list': async (params) => {
       const all = await imageInfos(parts);
@@ -249,6 +255,7 @@ function imageHandlers(parts: HandlerParts): HandlersOf<'image'> {
       imagesChanged();
       return { ...withNodes(stored, nodes.list()), warnings };
     },
+    'image.lint': ({ image }, context) => linter.lint(image, context),
     'image.remove': async (params) => {
       const all = await imageInfos(parts);
       const chosen = [...new Set(params.images)].map((name) => imageNamed(all, name));

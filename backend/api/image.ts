@@ -19,6 +19,20 @@ export const ImageInfo = z.object({
 });
 export type ImageInfo = z.infer<typeof ImageInfo>;
 
+/** What `image lint` finds; `path` is absolute in the image, or the name of a label. */
+export const Finding = z.object({
+  /** stable id of the rule */
+  rule: z.string(),
+  severity: z.enum(['error', 'warning', 'info']),
+  message: z.string(),
+  path: z.string(),
+  /** what to do, one sentence */
+  fix: z.string(),
+  /** a line for the image's Dockerfile that does it, where one does */
+  dockerfile: z.string().optional(),
+});
+export type Finding = z.infer<typeof Finding>;
+
 export const imageMethods = {
   'image.list': method(z.object({ images: z.array(z.string()).optional() }), z.array(ImageInfo)),
   /** `path`: absolute; a root file system tar, an OCI or Docker archive, an OCI layout or a root folder. Progress, cancel. */
@@ -32,5 +46,7 @@ export const imageMethods = {
     /** `warnings`: a sentence for each thing in it that nodes will not see */
     ImageInfo.extend({ warnings: z.array(z.string()) }),
   ),
+  /** Findings, errors first. Progress, cancel. */
+  'image.lint': method(z.object({ image: z.string() }), z.array(Finding)),
   'image.remove': method(z.object({ images: z.array(z.string()).min(1) }), z.object({})),
 };

@@ -3,6 +3,10 @@ const PT_DYNAMIC = 2;
 const PT_INTERP = 3;
 const DT_NEEDED = 1n;
 const DT_STRTAB = 5n;
+/** More than any program needs; a file that lies costs no more. */
+const MAX_LIBRARIES = 256;
+/** bytes; Linux's PATH_MAX */
+const MAX_NAME = 4096;
 
 /** What a program needs to start: its loader and its shared libraries (names as in the file). Both empty when static. */
 export interface ElfNeeds {
@@ -51,15 +55,16 @@ function readNeeds(file: Buffer, all: Segment[]): ElfNeeds {
   const interpreter = all.find(({ type }) => type === PT_INTERP);
   const dynamic = all.find(({ type }) => type === PT_DYNAMIC);
   const names: number[] = [];
-  let strings = 0;
+  let stringsAddress = 0n;
   const start = dynamic?.offset ?? 0;
   const end = start + (dynamic?.size ?? 0);
   for (let at = start; at + 16 <= end; at += 16) {
     const tag = file.readBigInt64LE(at);
     const value = file.readBigUInt64LE(at + 8);
-    if (tag === DT_NEEDED) names.push(Number(value));
-    if (tag === DT_STRTAB) strings = fileOffset(all, value);
+    if (tag === DT_NEEDED && names.length < MAX_LIBRARIES) names.push(Number(value));
+    if (tag === DT_STRTAB) stringsAddress = value;
   }
+  const strings = fileOffset(all, stringsAddress);
   return {
     ...(interpreter ? { interpreter: text(file, interpreter.offset) } : {}),
     libraries: names.map((name) => text(file, strings + name)),
@@ -75,6 +80,6 @@ function fileOffset(all: Segment[], address: bigint): number {
 }
 
 function text(file: Buffer, at: number): string {
-  const end = file.indexOf(0, at);
-  return file.toString('latin1', at, end < 0 ? at : end);
+  const name = file.subarray(at, at + MAX_NAME);
+  return name.toString('latin1', 0, Math.max(0, name.indexOf(0)));
 }

@@ -1,5 +1,6 @@
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { BootyardError } from '../errors.ts';
+import { type DependencyTable, moduleNames, parseDependencies } from './kernel-modules.ts';
 import { filesBelow, readText, type InitrdTree } from './initrd-tree.ts';
 
 /** Modules of an image that an initrd needs: paths relative to `/lib/modules/<release>/`. */
@@ -13,7 +14,7 @@ export interface ModuleSet {
 }
 
 /** Without these no node reaches its root file system. The first is what the virtual network card needs. */
-const REQUIRED = ['virtio_net', 'nfs', 'nfsv3'];
+export const REQUIRED = ['virtio_net', 'nfs', 'nfsv3'];
 const WANTED = ['virtio_pci', 'virtio_net', 'af_packet', 'nfs', 'nfsv3', 'overlay'];
 
 /**
@@ -30,11 +31,7 @@ export function neededModules(tree: InitrdTree, release: string): ModuleSet {
     );
   }
   const known = dependencyTable(tree, folder);
-  const builtin = new Set(
-    readText(tree, `${folder}/modules.builtin`)
-      .split('\n')
-      .map((line) => moduleName(line)),
-  );
+  const builtin = moduleNames(readText(tree, `${folder}/modules.builtin`));
   const set: ModuleSet = { release, files: new Map(), dependencies: '', names: [] };
   for (const name of WANTED) {
     const path = known.byName.get(name);
@@ -52,27 +49,8 @@ export function neededModules(tree: InitrdTree, release: string): ModuleSet {
   return set;
 }
 
-interface DependencyTable {
-  byName: Map<string, string>;
-  /** file -> the files it needs, all of them, the last to be loaded first */
-  needs: Map<string, string[]>;
-}
-
 function dependencyTable(tree: InitrdTree, folder: string): DependencyTable {
-  const table: DependencyTable = { byName: new Map(), needs: new Map() };
-  for (const line of readText(tree, `${folder}/modules.dep`).split('\n')) {
-    const colon = line.indexOf(':');
-    if (colon < 0) continue;
-    const path = line.slice(0, colon);
-    table.byName.set(moduleName(path), path);
-    table.needs.set(
-      path,
-      line
-        .slice(colon + 1)
-        .split(' ')
-        .filter((word) => word !== ''),
-    );
-  }
+  const table = parseDependencies(readText(tree, `${folder}/modules.dep`));
   if (table.needs.size > 0) return table;
   if (filesBelow(tree, `${folder}/kernel`).length > 0) {
     throw new BootyardError(
@@ -116,10 +94,4 @@ function unpacked(path: string, content: Buffer): Buffer {
 
 function plainName(path: string): string {
   return path.replace(/\.(gz|zst)$/, '');
-}
-
-/** `kernel/fs/nfs/nfsv3.ko.xz` -> `nfsv3`; the kernel takes - and _ for the same. */
-function moduleName(path: string): string {
-  const file = path.slice(path.lastIndexOf('/') + 1);
-  return file.replace(/\.ko(\.\w+)?$/, '').replaceAll('-', '_');
 }

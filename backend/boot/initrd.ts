@@ -6,6 +6,7 @@ import { guestFolder } from '../guest/injected.ts';
 import { writeCpio, type CpioEntry } from './initrd-cpio.ts';
 import { elfNeeds } from './initrd-elf.ts';
 import { neededModules } from './initrd-modules.ts';
+import { bannerRelease, bzImageRelease, kernelKind } from './kernel-file.ts';
 import { filesBelow, readIfFile, type InitrdTree } from './initrd-tree.ts';
 
 export type { InitrdTree } from './initrd-tree.ts';
@@ -29,7 +30,8 @@ const APPLETS = [
   'modprobe',
   'mount',
 ].concat(['reboot', 'route', 'setsid', 'sh', 'sleep', 'switch_root', 'tr', 'ls', 'dmesg']);
-const LIBRARY_FOLDERS = ['/lib', '/lib64', '/usr/lib', '/usr/lib64'].concat(
+/** Where shared libraries of an image are looked for. */
+export const LIBRARY_FOLDERS = ['/lib', '/lib64', '/usr/lib', '/usr/lib64'].concat(
   ['x86_64', 'aarch64'].flatMap((name) => [`/lib/${name}-linux-gnu`, `/usr/lib/${name}-linux-gnu`]),
 );
 
@@ -114,20 +116,14 @@ function libraryAt(tree: InitrdTree, path: string): CpioEntry {
 }
 
 /**
- * The release that a kernel names: `kernel_version` of a bzImage (the kernel's Documentation/arch/x86/boot.rst), the
- * banner in an arm64 Image, which is not compressed ("ARM\x64" at 56, Documentation/arm64/booting.rst). For other kernels
- * the only folder in /lib/modules.
+ * The release that a kernel names: in the header of a bzImage, in the banner of an arm64 Image, which is not compressed.
+ * For other kernels the only folder in /lib/modules.
  */
 function kernelRelease(tree: InitrdTree, path: string): string {
-  const kernel = readIfFile(tree, path);
-  const offset = kernel && kernel.length > 0x210 ? kernel.readUInt16LE(0x20e) + 0x200 : 0;
-  if (kernel && kernel.toString('latin1', 0x202, 0x206) === 'HdrS' && offset > 0x200) {
-    return kernel.toString('latin1', offset, offset + 128).split(/[\0 ]/, 1)[0] ?? '';
-  }
-  if (kernel?.toString('latin1', 56, 60) === 'ARMd') {
-    const banner = kernel.indexOf('Linux version ');
-    if (banner >= 0) return kernel.toString('latin1', banner + 14, banner + 128).split(' ', 1)[0] ?? '';
-  }
+  const kernel = readIfFile(tree, path) ?? Buffer.alloc(0);
+  const isArm = kernelKind(kernel)?.format === 'Image';
+  const release = isArm ? bannerRelease(kernel) : bzImageRelease(kernel);
+  if (release !== undefined) return release;
   const [only, ...others] = filesBelow(tree, '/lib/modules');
   if (only && others.length === 0) return only;
   throw new BootyardError(

@@ -12,17 +12,17 @@ export interface NodeModel {
   bootScript: string;
 }
 
-const models: readonly NodeModel[] = [
+export const nodeModels: readonly NodeModel[] = [
   { name: 'pc-x86-64', architecture: 'amd64', bootScript: 'start.ipxe' },
   { name: 'qemu-arm-64', architecture: 'arm64', firmware: 'U-Boot', bootScript: 'start.uboot' },
 ];
 
 const DEFAULT_MODEL = 'pc-x86-64';
-export const MODEL_NAMES = models.map((model) => model.name);
+export const MODEL_NAMES = nodeModels.map((model) => model.name);
 
 /** Throws `model.unknown` with the names of those that there are. */
 export function nodeModel(name: string): NodeModel {
-  const model = models.find((candidate) => candidate.name === name);
+  const model = nodeModels.find((candidate) => candidate.name === name);
   if (model) return model;
   throw new BootyardError(
     'model.unknown',
@@ -38,5 +38,5 @@ export function modelFor(imageModels: readonly string[] = [DEFAULT_MODEL]): stri
 
 /** The model that this host's own processor can run with KVM, if there is one. */
 export function hostModel(): string | undefined {
-  return models.find((model) => model.architecture === hostArchitecture())?.name;
+  return nodeModels.find((model) => model.architecture === hostArchitecture())?.name;
 }

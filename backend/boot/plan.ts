@@ -11,6 +11,7 @@ import { writeTar } from '../images/tar-writer.ts';
 import type { ImageTree } from '../images/tree.ts';
 import { armFirmware } from '../lab/arm.ts';
 import { pcFirmware, type FirmwareKind, type NodeFirmware } from './firmware.ts';
+import type { ImageLinter } from './lint/linter.ts';
 import { injectedLayer, type LabIdentity } from './injected-layer.ts';
 import { modelFor, nodeModel } from './models.ts';
 import type { ServedNodes } from './served-nodes.ts';
@@ -48,6 +49,7 @@ type SavedPlan = z.infer<typeof SavedPlan>;
 
 export interface PlannerParts {
   images: ImageStore;
+  linter: Pick<ImageLinter, 'beforeBoot'>;
   served: ServedNodes;
   lab: LabIdentity;
   /** ends a node's connections: a machine that is off never will */
@@ -75,7 +77,7 @@ export class BootPlanner {
     mkdirSync(folder, { recursive: true });
     try {
       const described = { id: image.id, sizeKib: Math.ceil(image.sizeBytes / 1024) };
-      const warnings: string[] = [];
+      const warnings = await this.#parts.linter.beforeBoot(image);
       const warn = (sentence: string): void => void warnings.push(sentence);
       const layer = injectedLayer(base, node, described, this.#parts.lab, warn);
       const dtb = `/boot/${node.model}/dtb`;
@@ -149,7 +151,7 @@ export class BootPlanner {
 
   /** The model of a new node, from what its user asked for. Throws when this host cannot run such nodes. */
   chooseModel(model: string | undefined, image: string | undefined): string {
-    const served = image === undefined ? undefined : this.#known(image).models;
+    const served = image === undefined ? undefined : this.image(image).models;
     const { name, firmware } = nodeModel(model ?? modelFor(served));
     if (firmware === 'U-Boot') armFirmware();
     return name;
@@ -170,7 +172,8 @@ export class BootPlanner {
     );
   }
 
-  #known(name: string): ImageRecord {
+  /** The image of a name; throws `image.unknown` when there is none. */
+  image(name: string): ImageRecord {
     const image = this.#parts.images.get(name);
     if (image) return image;
     throw new BootyardError('image.unknown', `Error: No such image '${name}'. (tip: bootyard image show)`, {
@@ -179,7 +182,7 @@ export class BootPlanner {
   }
 
   #image(name: string, model: string): ImageRecord {
-    const image = this.#known(name);
+    const image = this.image(name);
     if (!image.models.includes(nodeModel(model).name)) {
       throw new BootyardError('image.incompatible', `Sorry, this image is not compatible with ${model}.`, {
         image: name,

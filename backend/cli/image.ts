@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { buildDefaultImages, type BuildDefaultOptions, DEFAULT_IMAGES } from '../api/default-images.ts';
 import type { Params } from '../api/contract.ts';
 import type { ImageInfo } from '../api/image.ts';
+import { addImageLint } from './image-lint.ts';
 import type { LabSession, Session } from './session.ts';
 import { formatSize, formatTable } from './table.ts';
 import { collect, nameValuePairs, UsageError } from './usage.ts';
@@ -35,6 +36,7 @@ export function addImageCommands(program: Command, session: Session): void {
     .option('--json', 'print JSON')
     .option('--names-only', 'print names only')
     .action((names: string[], options: ShowOptions) => session.withLab((lab) => show(lab, names, options)));
+  addImageLint(image, session);
   image
     .command('remove')
     .description('remove images that no node uses')

@@ -2,6 +2,7 @@ import { BootyardError, messageOf } from '../errors.ts';
 import type { Publish } from '../events/bus.ts';
 import { readImage } from './import.ts';
 import { importWarnings } from './import-warnings.ts';
+import type { LayerIndex } from './layer-index.ts';
 import { LayoutFolder } from './layout-folder.ts';
 import { type ImageManifest, loadManifest, makeManifest } from './manifest.ts';
 import { imageName } from './names.ts';
@@ -235,6 +236,11 @@ export class ImageStore {
     const entry = this.#entries.find((candidate) => candidate.record.id === id);
     if (!entry) throw gone(id);
     return this.#trees.open(entry.record);
+  }
+
+  /** What each layer of an image holds, the lowest first; for as long as a tree of it is open. */
+  layerIndexes(image: ImageRecord): Promise<LayerIndex[]> {
+    return this.#trees.indexes(image);
   }
 
   /** The checksums of an image's files. The first time, each of them is read. */

@@ -99,6 +99,11 @@ export class ImageTree implements ExportTree {
     }
   }
 
+  /** The tars that it is made of, lowest first; open as long as the tree is. */
+  get layers(): readonly LayerFile[] {
+    return this.#layers;
+  }
+
   /** Files opened by `source` must not be read after this. Reads in the thread pool that are under way end well. */
   close(): void {
     if (this.#closed) return;

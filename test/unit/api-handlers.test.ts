@@ -65,6 +65,7 @@ beforeEach(() => {
     },
     saver: { checkName: unused, diff: unused, save: unused, drop: unused, push: unused },
     contact: { ping: unused, blink: unused },
+    linter: { lint: unused },
     ports: { list: () => [], hold: unused, serve: unused },
     shellCommand: ({ node }) => ['ssh', node],
     status: () => LAB,

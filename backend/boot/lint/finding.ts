@@ -1,0 +1,27 @@
+import type { LintImage } from './image.ts';
+
+export type Severity = 'error' | 'warning' | 'info';
+
+/** One thing that a rule has found. */
+export interface Hit {
+  /** absolute path in the image, or the name of a label */
+  path: string;
+  /** one sentence */
+  message: string;
+  /** one sentence: what to do */
+  fix: string;
+  /** a line for the image's Dockerfile that does it, where one does */
+  dockerfile?: string | undefined;
+}
+export interface Finding extends Hit {
+  rule: string;
+  severity: Severity;
+}
+
+/** A rule looks at an image and says what is wrong with it. It reads with bounds and takes any bytes without throwing. */
+export interface Rule {
+  /** stable: settings and quick fixes refer to it */
+  id: string;
+  severity: Severity;
+  check: (image: LintImage) => Iterable<Hit> | AsyncIterable<Hit>;
+}

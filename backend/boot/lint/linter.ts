@@ -1,0 +1,119 @@
+import { messageOf } from '../../errors.ts';
+import type { ImageRecord, ImageStore } from '../../images/store.ts';
+import { servedCommands } from '../ipxe-commands.ts';
+import type { Finding, Rule } from './finding.ts';
+import { LintImage, type LintSettings, type LintSource } from './image.ts';
+import { bootFolderRules } from './rules-boot-folder.ts';
+import { busyboxRules } from './rules-busybox.ts';
+import { fileRules } from './rules-files.ts';
+import { ipxeRules } from './rules-ipxe.ts';
+import { kernelRules } from './rules-kernel.ts';
+import { labelRules } from './rules-labels.ts';
+import { secretRules } from './rules-secrets.ts';
+import { sizeRules } from './rules-size.ts';
+import { systemRules } from './rules-system.ts';
+
+/** All rules, in the order in which a boot would meet what they look at. */
+export const rules: readonly Rule[] = [labelRules, bootFolderRules, ipxeRules, kernelRules]
+  .concat([busyboxRules, systemRules, fileRules, secretRules, sizeRules])
+  .flat();
+
+/** Findings of one rule that are listed; the others are counted. */
+const LISTED = 20;
+/** Of a rule; a hostile image gets no more of the time. */
+const COUNTED = 1000;
+const ORDER = ['error', 'warning', 'info'] as const;
+
+/**
+ * What the rules find in an image, errors first. Reads with bounds; other work gets its turns meanwhile. Throws the reason
+ * of `settings.signal`.
+ */
+export async function lintImage(
+  source: LintSource,
+  settings: LintSettings,
+  progress: (fraction: number) => void = () => undefined,
+): Promise<Finding[]> {
+  const image = new LintImage(source, settings);
+  const findings: Finding[] = [];
+  for (const [at, rule] of rules.entries()) {
+    progress(at / rules.length);
+    await image.turn();
+    findings.push(...(await findingsOf(rule, image)));
+  }
+  return findings.sort((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity));
+}
+
+async function findingsOf({ id, severity, check }: Rule, image: LintImage): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  let more = 0;
+  for await (const hit of check(image)) {
+    if (findings.length < LISTED) findings.push({ rule: id, severity, ...hit });
+    else if (++more >= COUNTED) break;
+  }
+  const last = findings.at(-1);
+  const count = more >= COUNTED ? `more than ${COUNTED}` : String(more);
+  if (last && more > 0) findings.push({ ...last, message: `There are ${count} more of these.`, path: '/' });
+  return findings;
+}
+
+export interface LinterParts {
+  images: Pick<ImageStore, 'tree' | 'layerIndexes'>;
+  /** memory of a node that nothing is set for */
+  ramBytes: number;
+  log: (line: string) => void;
+}
+interface Control {
+  signal?: AbortSignal;
+  progress?: (progress: { message: string; fraction: number }) => void;
+}
+
+/** A boot waits no longer for a first look at its image. */
+const BEFORE_BOOT_MS = 3000;
+/** Sentences of a first boot; the others are for who asks. */
+const SAID = 5;
+/** Images whose first look is remembered. */
+const REMEMBERED = 1000;
+
+/** Checks images of the store, each once before it first boots. */
+export class ImageLinter {
+  readonly #parts: LinterParts;
+  readonly #seen = new Set<string>();
+
+  constructor(parts: LinterParts) {
+    this.#parts = parts;
+  }
+
+  async lint(image: ImageRecord, { signal, progress }: Control = {}): Promise<Finding[]> {
+    const { images, ramBytes } = this.#parts;
+    const tree = await images.tree(image.id);
+    try {
+      const layers = await images.layerIndexes(image);
+      const { labels, architecture, sizeBytes } = image;
+      const source = { labels, architecture, sizeBytes, tree, layers };
+      const settings = { ipxeCommands: servedCommands(), ramBytes, ...(signal ? { signal } : {}) };
+      return await lintImage(source, settings, (fraction) =>
+        progress?.({ message: `Checking image ${image.name}`, fraction }),
+      );
+    } finally {
+      tree.close();
+    }
+  }
+
+  /** What to say of an image when it boots for the first time since the daemon started. Never fails, nor lasts long. */
+  async beforeBoot(image: ImageRecord): Promise<string[]> {
+    if (this.#seen.has(image.id)) return [];
+    if (this.#seen.size >= REMEMBERED) this.#seen.clear();
+    this.#seen.add(image.id);
+    const command = `run 'bootyard image lint ${image.name}'`;
+    try {
+      const all = await this.lint(image, { signal: AbortSignal.timeout(BEFORE_BOOT_MS) });
+      const worth = all.filter(({ severity }) => severity !== 'info');
+      const said = worth.slice(0, SAID).map(({ message, fix }) => `${message} ${fix}`);
+      const more = worth.length - said.length;
+      return more > 0 ? [...said, `There are ${more} more findings on the image: ${command}.`] : said;
+    } catch (error) {
+      this.#parts.log(`image ${image.name} was not checked before its first boot: ${messageOf(error)}`);
+      return [`The image was not checked before its first boot: ${command}.`];
+    }
+  }
+}

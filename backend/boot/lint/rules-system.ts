@@ -1,0 +1,180 @@
+import { shown } from '../../images/tar-path.ts';
+import { elfNeeds } from '../initrd-elf.ts';
+import type { Hit, Rule } from './finding.ts';
+import type { LintImage } from './image.ts';
+import { matchesPattern, readSshdConfig, type SshdConfig } from './sshd-config.ts';
+
+const INIT = '/sbin/init';
+const SSHD = ['/usr/sbin/sshd', '/sbin/sshd', '/usr/local/sbin/sshd', '/usr/bin/sshd'];
+const DROPBEAR = ['/usr/sbin/dropbear', '/usr/bin/dropbear', '/sbin/dropbear', '/usr/local/sbin/dropbear'];
+const INSTALL_SSHD = 'RUN apt-get update && apt-get install -y openssh-server';
+
+const noInit: Rule = {
+  id: 'init.missing',
+  severity: 'error',
+  *check(image) {
+    const inode = image.tree.lookupPath(INIT);
+    const isProgram = image.isFile(INIT) && (image.tree.stat(inode).mode & 0o111) !== 0;
+    if (isProgram) return;
+    const isThere = image.tree.lookupPath(INIT, { follow: false }) !== 0;
+    yield {
+      path: INIT,
+      message: isThere
+        ? `${INIT} is no program, or a link to none: the system of the image cannot start.`
+        : `The image has no ${INIT}: container images mostly come without one, and a node needs one.`,
+      fix: 'Install an init system (Debian: systemd-sysv, Alpine: openrc and busybox-openrc).',
+      dockerfile: 'RUN apt-get update && apt-get install -y systemd-sysv',
+    };
+  },
+};
+
+const initLoader: Rule = {
+  id: 'init.loader',
+  severity: 'error',
+  *check(image) {
+    const needs = elfNeeds(image.head(INIT, 8 << 20));
+    if (!needs?.interpreter || image.isFile(needs.interpreter)) return;
+    yield {
+      path: needs.interpreter,
+      message: `${INIT} needs the loader ${shown(needs.interpreter)}, which the image does not have: no program of it will start.`,
+      fix: 'Install the C library, and see that /lib and /lib64 are the links or folders that the distribution makes them.',
+    };
+  },
+};
+
+const noSshd: Rule = {
+  id: 'ssh.missing',
+  severity: 'error',
+  *check(image) {
+    if ([...SSHD, ...DROPBEAR].some((path) => image.isFile(path))) return;
+    yield {
+      path: SSHD[0] ?? '',
+      message: 'The image has no ssh server (openssh or dropbear): shells, commands and copies need one on port 22.',
+      fix: 'Install openssh-server or dropbear, and let it start at boot.',
+      dockerfile: INSTALL_SSHD,
+    };
+  },
+};
+
+const rootLogin: Rule = {
+  id: 'ssh.root-login',
+  severity: 'error',
+  *check(image) {
+    const refusal = SSHD.some((path) => image.isFile(path))
+      ? sshdRefusal(readSshdConfig(image))
+      : dropbearRefusal(image);
+    if (!refusal) return;
+    yield {
+      path: refusal.path,
+      message: `The ssh server of the image does not let root in with a key (${refusal.why}), which shells and commands need.`,
+      fix: refusal.fix,
+      ...(refusal.line === undefined
+        ? {}
+        : { dockerfile: `RUN echo '${refusal.line}' > /etc/ssh/sshd_config.d/00-walt.conf` }),
+    };
+  },
+};
+
+interface Refusal {
+  path: string;
+  why: string;
+  fix: string;
+  /** of sshd_config */
+  line?: string;
+}
+
+/** Why sshd lets root not in by key, if it does not. */
+function sshdRefusal(config: SshdConfig): Refusal | undefined {
+  const first = (keyword: string) => config.get(keyword)?.[0];
+  const refused = (keyword: string, line: string): Refusal => {
+    const { words = [], path = '/etc/ssh/sshd_config' } = first(keyword.toLowerCase()) ?? {};
+    const value = words.join(' ').slice(0, 80);
+    const fix = `Say ${line} in /etc/ssh/sshd_config, before Match blocks.`;
+    return { path, why: `${keyword} ${shown(value).slice(1, -1)}`, fix, line };
+  };
+  const login = first('permitrootlogin')?.words[0]?.toLowerCase();
+  if (login === 'no' || login === 'forced-commands-only')
+    return refused('PermitRootLogin', 'PermitRootLogin prohibit-password');
+  if (first('pubkeyauthentication')?.words[0]?.toLowerCase() === 'no')
+    return refused('PubkeyAuthentication', 'PubkeyAuthentication yes');
+  const keys = first('authorizedkeysfile')?.words;
+  if (keys && !keys.some((file) => ['.ssh/authorized_keys', '%h/.ssh/authorized_keys', '/root/.ssh/authorized_keys'].includes(file)))
+    return refused('AuthorizedKeysFile', 'AuthorizedKeysFile .ssh/authorized_keys');
+  const users = (keyword: string) => (config.get(keyword) ?? []).flatMap(({ words }) => words);
+  if (users('denyusers').some(isRoot)) return { ...refused('DenyUsers', 'no DenyUsers for root'), line: undefined };
+  const allowed = users('allowusers');
+  if (allowed.length > 0 && !allowed.some(isRoot))
+    return { ...refused('AllowUsers', 'AllowUsers root as well'), line: 'AllowUsers root' };
+  return undefined;
+}
+
+function isRoot(pattern: string): boolean {
+  return matchesPattern('root', pattern.split('@')[0] ?? '');
+}
+
+/** dropbear's -w: no root; -s and -g only refuse passwords. */
+function dropbearRefusal(image: LintImage): Refusal | undefined {
+  for (const path of ['/etc/default/dropbear', '/etc/conf.d/dropbear']) {
+    for (const line of image.text(path, 64 << 10).split('\n')) {
+      const words = /^\s*(?:DROPBEAR_EXTRA_ARGS|DROPBEAR_OPTS)\s*=\s*["']?([^"'#]*)/.exec(line)?.[1];
+      if (!words?.split(/\s+/).some((word) => /^-[a-zA-Z]*w/.test(word))) continue;
+      return { path, why: 'its option -w', fix: `Take -w out of ${path}.` };
+    }
+  }
+  return undefined;
+}
+
+const rootShell: Rule = {
+  id: 'ssh.root-shell',
+  severity: 'error',
+  *check(image) {
+    const line = image.text('/etc/passwd').split('\n').find((one) => one.startsWith('root:'));
+    if (image.text('/etc/passwd') === '') return;
+    const shell = line?.split(':')[6]?.trim();
+    if (shell !== undefined && (shell === '' || (!/\/(nologin|false)$/.test(shell) && image.isFile(shell)))) return;
+    yield {
+      path: '/etc/passwd',
+      message:
+        shell === undefined
+          ? 'The image has no user root in /etc/passwd, as which shells and commands run.'
+          : `The shell of root is ${shown(shell)}, with which nobody can log in.`,
+      fix: 'Give root a shell that is in the image, such as /bin/sh.',
+      dockerfile: "RUN sed -i 's|^root:.*|root:x:0:0:root:/root:/bin/sh|' /etc/passwd",
+    };
+  },
+};
+
+const sshDisabled: Rule = {
+  id: 'ssh.disabled',
+  severity: 'warning',
+  *check(image) {
+    const systemd = image.tree.lookupPath('/lib/systemd/systemd');
+    if (systemd === 0 || image.tree.lookupPath(INIT) !== systemd) return;
+    const units = ['ssh', 'sshd', 'dropbear'].flatMap((name) => [`${name}.service`, `${name}.socket`]);
+    const masked = units.find((unit) => isMasked(image, unit));
+    const enabled = image
+      .names('/etc/systemd/system')
+      .filter((name) => /\.(wants|requires)$/.test(name))
+      .flatMap((name) => image.names(`/etc/systemd/system/${name}`))
+      .some((unit) => units.includes(unit) && !isMasked(image, unit));
+    const server = [...SSHD, ...DROPBEAR].find((path) => image.isFile(path));
+    if (enabled || server === undefined) return;
+    yield disabledHit(masked, server);
+  },
+};
+
+function isMasked(image: LintImage, unit: string): boolean {
+  const inode = image.tree.lookupPath(`/etc/systemd/system/${unit}`, { follow: false });
+  return inode !== 0 && Buffer.from(image.tree.linkTarget(inode)).toString('latin1') === '/dev/null';
+}
+
+function disabledHit(masked: string | undefined, server: string): Hit {
+  return {
+    path: masked === undefined ? server : `/etc/systemd/system/${masked}`,
+    message: `The ssh server of the image is not started at boot${masked === undefined ? '' : ` (${masked} is masked)`}: no unit of it is enabled.`,
+    fix: 'Enable it (systemctl enable ssh), unless something else starts it.',
+    dockerfile: 'RUN systemctl unmask ssh && systemctl enable ssh',
+  };
+}
+
+export const systemRules: readonly Rule[] = [noInit, initLoader, noSshd, rootLogin, rootShell, sshDisabled];

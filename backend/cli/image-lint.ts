@@ -1,0 +1,36 @@
+import type { Command } from 'commander';
+import type { Finding } from '../api/image.ts';
+import type { LabSession, Session } from './session.ts';
+import { formatTable, printable } from './table.ts';
+
+export function addImageLint(image: Command, session: Session): void {
+  image
+    .command('lint')
+    .description('say why an image would not boot, or not well; the exit code is 1 when there are errors')
+    .argument('<image>')
+    .option('--json', 'print JSON')
+    .action((name: string, options: { json?: boolean }) =>
+      session.withLab((lab) => lint(lab, name, options.json ?? false)),
+    );
+}
+
+async function lint(lab: LabSession, image: string, json: boolean): Promise<void> {
+  const { session } = lab;
+  const findings = await lab.call('image.lint', { image });
+  const errors = findings.filter(({ severity }) => severity === 'error').length;
+  if (errors > 0) session.exitCode = 1;
+  if (json) return session.printJson(findings);
+  if (findings.length === 0) return session.print(`Nothing to say of image ${image}.`);
+  session.print(formatTable(['severity', 'rule', 'path'], findings.map(rowOf)));
+  session.print(`\n${findings.map(sentencesOf).join('\n')}`);
+}
+
+function rowOf({ severity, rule, path }: Finding): string[] {
+  return [severity, rule, path];
+}
+
+function sentencesOf({ rule, message, fix, dockerfile }: Finding): string {
+  return [`${rule}: ${message}`, `  ${fix}`, ...(dockerfile === undefined ? [] : [`  Dockerfile: ${dockerfile}`])]
+    .map((line) => printable(line))
+    .join('\n');
+}
