@@ -20,7 +20,7 @@ async function lint(lab: LabSession, image: string, json: boolean): Promise<void
   const errors = findings.filter(({ severity }) => severity === 'error').length;
   if (errors > 0) session.exitCode = 1;
   if (json) return session.printJson(findings);
-  if (findings.length === 0) return session.print(`Nothing to say of image ${image}.`);
+  if (findings.length === 0) return session.print(`Nothing is wrong with image ${image}.`);
   session.print(formatTable(['severity', 'rule', 'path'], findings.map(rowOf)));
   session.print(`\n${findings.map(sentencesOf).join('\n')}`);
 }
@@ -30,7 +30,11 @@ function rowOf({ severity, rule, path }: Finding): string[] {
 }
 
 function sentencesOf({ rule, message, fix, dockerfile }: Finding): string {
-  return [`${rule}: ${message}`, `  ${fix}`, ...(dockerfile === undefined ? [] : [`  Dockerfile: ${dockerfile}`])]
+  return [
+    `${rule}: ${message}`,
+    `  ${fix}`,
+    ...(dockerfile === undefined ? [] : [`  Dockerfile: ${dockerfile}`]),
+  ]
     .map((line) => printable(line))
     .join('\n');
 }

@@ -15,7 +15,7 @@ const CHUNK = 1 << 20;
 /** How much of a kernel is searched for its banner, bytes. */
 const MAX_KERNEL = 256 << 20;
 /** Lists of modules; a distribution's are below 1 MB. */
-const MAX_LIST = 8 << 20;
+const MAX_LIST = 4 << 20;
 
 /** Where the kernel has a module: built in, in /lib/modules, in the initrd. */
 export interface ModulePlaces {

@@ -55,10 +55,8 @@ const linkReplaced: Rule = {
 
 /** The number of the last layer, from 0, in which the path is a link into /usr. */
 async function lastLinkAt(image: LintImage, path: string): Promise<number | undefined> {
-  const { layers } = image.source;
-  for (let layer = layers.length - 1; layer >= 0; layer--) {
-    const index = layers[layer];
-    for (let entry = 0; index && entry < index.count; entry++) {
+  for (const [layer, index] of [...image.source.layers.entries()].toReversed()) {
+    for (let entry = 0; entry < index.count; entry++) {
       if (entry % SLICE === SLICE - 1) await image.turn();
       if (index.arrays.type[entry] !== EntryType.symlink || index.path(entry) !== path) continue;
       if (/^\/?usr\//.test(index.link(entry))) return layer;

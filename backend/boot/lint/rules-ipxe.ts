@@ -24,12 +24,12 @@ export function scriptCommands(text: string): ScriptCommand[] {
     const words = line.split(/\s+/).filter((word) => word !== '');
     const comment = words.findIndex((word) => word.startsWith('#'));
     const kept = comment < 0 ? words : words.slice(0, comment);
+    const lastWayOut = Math.max(kept.lastIndexOf('||'), kept.lastIndexOf(';'));
     let isFirst = true;
     for (const [at, word] of kept.entries()) {
       const separates = word === '||' || word === '&&' || word === ';';
       if (isFirst && !separates && !word.includes('${')) {
-        const guarded = kept.slice(at).some((one) => one === '||' || one === ';');
-        found.push({ line: index + 1, name: word, guarded });
+        found.push({ line: index + 1, name: word, guarded: lastWayOut > at });
       }
       isFirst = separates;
     }
@@ -87,7 +87,8 @@ const unchecked: Rule = {
     if (!model || settings.ipxeCommands) return;
     yield {
       path: `/boot/${model.name}`,
-      message: 'Whether iPXE knows the commands of the boot scripts was not checked: its snponly.efi is not installed.',
+      message:
+        'Whether iPXE knows the commands of the boot scripts was not checked: its snponly.efi is not installed.',
       fix: 'Install the package ipxe on this host.',
     };
   },

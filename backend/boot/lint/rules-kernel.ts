@@ -1,3 +1,4 @@
+import { shown } from '../../images/tar-path.ts';
 import type { NodeModel } from '../models.ts';
 import type { Hit, Rule } from './finding.ts';
 import type { LintImage } from './image.ts';
@@ -77,7 +78,7 @@ const modulesMissing: Rule = {
     for (const { kernel } of kernels(image)) {
       const folder = await kernel.moduleFolder();
       if (folder === undefined || image.type(folder) === 'directory') continue;
-      const others = image.names('/lib/modules').slice(0, 3).join(', ');
+      const others = image.names('/lib/modules').slice(0, 3).map(shown).join(', ');
       yield {
         path: folder,
         message: `The image has no ${folder} for its kernel ${kernel.path}${others ? ` (there is ${others})` : ''}: what is not built in cannot be loaded.`,

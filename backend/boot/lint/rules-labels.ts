@@ -8,6 +8,11 @@ const MINVERSION = 'walt.server.minversion';
 const SERVER_VERSION = 10;
 const modelLine = `LABEL ${MODELS}="pc-x86-64"`;
 
+/** What somebody wrote, in a sentence. */
+function quoted(text: string): string {
+  return `'${text.slice(0, 40).replace(/[\p{C}']/gu, '?')}'`;
+}
+
 const noModels: Rule = {
   id: 'labels.no-models',
   severity: 'error',
@@ -29,7 +34,7 @@ const unknownModel: Rule = {
     for (const model of imageModels({ ...source.labels }).filter((name) => !MODEL_NAMES.includes(name))) {
       yield {
         path: MODELS,
-        message: `The label ${MODELS} names '${model}', which is no node model here: such nodes cannot be made.`,
+        message: `The label ${MODELS} names ${quoted(model)}, which is no node model here: such nodes cannot be made.`,
         fix: `Known models are ${MODEL_NAMES.join(', ')}.`,
         dockerfile: modelLine,
       };
@@ -69,7 +74,7 @@ const minversion: Rule = {
     }
     yield {
       path: MINVERSION,
-      message: `The label ${MINVERSION} is ${JSON.stringify(text.slice(0, 40))}, and not a number: WalT servers refuse the image.`,
+      message: `The label ${MINVERSION} is ${quoted(text)}, and not a number: WalT servers refuse the image.`,
       fix: 'Give the label the lowest version of WalT servers that the image works with; 4 is the usual one.',
       dockerfile,
     };
@@ -83,7 +88,7 @@ const architecture: Rule = {
     for (const model of models.filter((one) => one.architecture !== source.architecture)) {
       yield {
         path: MODELS,
-        message: `The image says that it is for ${source.architecture}, and ${model.name} nodes are ${model.architecture}.`,
+        message: `The image says that it is for ${quoted(source.architecture)}, and ${model.name} nodes are ${model.architecture}.`,
         fix: `Build the image for ${model.architecture} (--platform linux/${model.architecture}), or take ${model.name} out of the label.`,
       };
     }

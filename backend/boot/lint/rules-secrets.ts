@@ -29,7 +29,11 @@ const KINDS: readonly Kind[] = [
   },
   { path: /(^|\/)keys?\.txt$|\.age$/, content: /AGE-SECRET-KEY-1[A-Z0-9]{20}/, what: 'an age key' },
   { path: /(^|\/)[._]netrc$/, content: /\bpassword\s+\S/, what: 'passwords for servers' },
-  { path: /(^|\/)\.git-credentials$/, content: /:\/\/[^\s:@]{1,100}:[^\s@]{1,200}@/, what: 'passwords of git' },
+  {
+    path: /(^|\/)\.git-credentials$/,
+    content: /:\/\/[^\s:@]{1,100}:[^\s@]{1,200}@/,
+    what: 'passwords of git',
+  },
   {
     path: /(^|\/)(\.docker\/config\.json|\.dockercfg|containers\/auth\.json)$/,
     content: /"(auth|identitytoken|registrytoken)"\s*:\s*"[^"]/,
@@ -56,10 +60,15 @@ const KINDS: readonly Kind[] = [
   { path: /(^|\/)\.pgpass$/, content: /^[^#\s:][^:\n]*(:[^:\n]*){3}:\S/m, what: 'passwords of PostgreSQL' },
   {
     path: /(^|\/)\.env(\.[^/]*)?$/,
-    content: /^[ \t]*(export[ \t]+)?\w{0,60}(SECRET|TOKEN|PASSWORD|API_?KEY)\w{0,60}[ \t]*=[ \t]*["']?[^\s"'$]{4}/im,
+    content:
+      /^[ \t]*(export[ \t]+)?\w{0,60}(SECRET|TOKEN|PASSWORD|API_?KEY)\w{0,60}[ \t]*=[ \t]*["']?[^\s"'$]{4}/im,
     what: 'secrets of a program',
   },
-  { path: /(^|\/)wp-config\.php$/, content: /DB_PASSWORD['"]\s*,\s*['"][^'"]/, what: 'a password of a database' },
+  {
+    path: /(^|\/)wp-config\.php$/,
+    content: /DB_PASSWORD['"]\s*,\s*['"][^'"]/,
+    what: 'a password of a database',
+  },
 ];
 
 /** Host keys that are seen have a rule of their own. */

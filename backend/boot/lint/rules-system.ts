@@ -49,7 +49,8 @@ const noSshd: Rule = {
     if ([...SSHD, ...DROPBEAR].some((path) => image.isFile(path))) return;
     yield {
       path: SSHD[0] ?? '',
-      message: 'The image has no ssh server (openssh or dropbear): shells, commands and copies need one on port 22.',
+      message:
+        'The image has no ssh server (openssh or dropbear): shells, commands and copies need one on port 22.',
       fix: 'Install openssh-server or dropbear, and let it start at boot.',
       dockerfile: INSTALL_SSHD,
     };
@@ -98,10 +99,16 @@ function sshdRefusal(config: SshdConfig): Refusal | undefined {
   if (first('pubkeyauthentication')?.words[0]?.toLowerCase() === 'no')
     return refused('PubkeyAuthentication', 'PubkeyAuthentication yes');
   const keys = first('authorizedkeysfile')?.words;
-  if (keys && !keys.some((file) => ['.ssh/authorized_keys', '%h/.ssh/authorized_keys', '/root/.ssh/authorized_keys'].includes(file)))
+  if (
+    keys &&
+    !keys.some((file) =>
+      ['.ssh/authorized_keys', '%h/.ssh/authorized_keys', '/root/.ssh/authorized_keys'].includes(file),
+    )
+  )
     return refused('AuthorizedKeysFile', 'AuthorizedKeysFile .ssh/authorized_keys');
   const users = (keyword: string) => (config.get(keyword) ?? []).flatMap(({ words }) => words);
-  if (users('denyusers').some(isRoot)) return { ...refused('DenyUsers', 'no DenyUsers for root'), line: undefined };
+  if (users('denyusers').some(isRoot))
+    return { ...refused('DenyUsers', 'no DenyUsers for root'), line: undefined };
   const allowed = users('allowusers');
   if (allowed.length > 0 && !allowed.some(isRoot))
     return { ...refused('AllowUsers', 'AllowUsers root as well'), line: 'AllowUsers root' };
@@ -128,10 +135,14 @@ const rootShell: Rule = {
   id: 'ssh.root-shell',
   severity: 'error',
   *check(image) {
-    const line = image.text('/etc/passwd').split('\n').find((one) => one.startsWith('root:'));
+    const line = image
+      .text('/etc/passwd')
+      .split('\n')
+      .find((one) => one.startsWith('root:'));
     if (image.text('/etc/passwd') === '') return;
     const shell = line?.split(':')[6]?.trim();
-    if (shell !== undefined && (shell === '' || (!/\/(nologin|false)$/.test(shell) && image.isFile(shell)))) return;
+    if (shell !== undefined && (shell === '' || (!/\/(nologin|false)$/.test(shell) && image.isFile(shell))))
+      return;
     yield {
       path: '/etc/passwd',
       message:

@@ -4,6 +4,10 @@ const FOLDER = '/etc/ssh';
 const MAX_FILES = 64;
 const MAX_DEPTH = 16;
 const MAX_LINES = 20_000;
+/** Includes that are followed, and names that each is compared with: a hostile image gets no more of the time. */
+const MAX_INCLUDES = 16;
+const MAX_PATTERN = 64;
+const MAX_NAMES = 500;
 
 /** What sshd_config says outside of Match blocks: keyword in lower case → its words, the first mention first. */
 export type SshdConfig = ReadonlyMap<string, readonly { words: string[]; path: string }[]>;
@@ -16,6 +20,7 @@ export function readSshdConfig(image: LintImage): SshdConfig {
   const found = new Map<string, { words: string[]; path: string }[]>();
   let files = 0;
   let lines = 0;
+  let includes = 0;
   const read = (path: string, depth: number): void => {
     if (depth > MAX_DEPTH || ++files > MAX_FILES) return;
     for (const line of image.text(path).split('\n')) {
@@ -24,7 +29,10 @@ export function readSshdConfig(image: LintImage): SshdConfig {
       if (keyword === undefined || ++lines > MAX_LINES) continue;
       if (keyword === 'match') return;
       if (keyword === 'include') {
-        for (const pattern of words) for (const included of matching(image, pattern)) read(included, depth + 1);
+        for (const pattern of words) {
+          if (++includes > MAX_INCLUDES || pattern.length > MAX_PATTERN) break;
+          for (const included of matching(image, pattern)) read(included, depth + 1);
+        }
         continue;
       }
       const entries = found.get(keyword) ?? [];
@@ -54,6 +62,7 @@ function matching(image: LintImage, pattern: string): string[] {
   const folder = path.slice(0, slash);
   return image
     .names(folder)
+    .slice(0, MAX_NAMES)
     .filter((candidate) => matchesPattern(candidate, name) && !candidate.startsWith('.'))
     .sort()
     .map((candidate) => `${folder}/${candidate}`);

@@ -24,7 +24,11 @@ const cases: LintCase[] = [
     'a U-Boot script that is plain text',
     {
       labels: both,
-      put: [file(`${ARM}/start.uboot`, 'booti'), bytes(`${ARM}/kernel`, armImage()), link(`${ARM}/initrd`, '../pc-x86-64/initrd')],
+      put: [
+        file(`${ARM}/start.uboot`, 'booti'),
+        bytes(`${ARM}/kernel`, armImage()),
+        link(`${ARM}/initrd`, '../pc-x86-64/initrd'),
+      ],
     },
     [
       ['boot.bad-script', `/${ARM}/start.uboot`, "not in U-Boot's format"],
@@ -61,12 +65,18 @@ const cases: LintCase[] = [
   [
     'a command that the firmware lacks',
     { put: [file(`${PC}/deep/more.ipxe`, '#!ipxe\necho hello ; imgextract x\n')] },
-    [['ipxe.unknown-command', `/${PC}/deep/more.ipxe`, "Line 2 of '/boot/pc-x86-64/deep/more.ipxe' has 'imgextract'"]],
+    [
+      [
+        'ipxe.unknown-command',
+        `/${PC}/deep/more.ipxe`,
+        "Line 2 of '/boot/pc-x86-64/deep/more.ipxe' has 'imgextract'",
+      ],
+    ],
   ],
   [
     'a command that the firmware lacks, with a way out',
     { put: [file(`${PC}/more.ipxe`, '#!ipxe\n\nntp ${ip} || echo no time\n')] },
-    [['ipxe.unknown-tried', `/${PC}/more.ipxe`, "Line 3"]],
+    [['ipxe.unknown-tried', `/${PC}/more.ipxe`, 'Line 3']],
   ],
   [
     'no firmware to ask',
@@ -87,7 +97,8 @@ test('quick fixes for links are lines that a shell takes, or none', async () => 
 });
 
 test('scripts are taken apart as iPXE does', () => {
-  const text = '#!ipxe\n:label\n  isset ${a} && goto b ||\necho # reboot\n${cmd} x\nset a b ; sync || kernel\n';
+  const text =
+    '#!ipxe\n:label\n  isset ${a} && goto b ||\necho # reboot\n${cmd} x\nset a b ; sync || kernel\n';
   expect(scriptCommands(text)).toEqual([
     { line: 3, name: 'isset', guarded: true },
     { line: 3, name: 'goto', guarded: true },
@@ -112,7 +123,8 @@ test('a file that lies about its command table is no reason to fail', () => {
   for (let cut = 0; cut < 1200; cut += 7) ipxeCommands(good.subarray(0, cut));
   for (let seed = 1; seed < 200; seed++) {
     const bad = Buffer.from(good);
-    for (let change = 0; change < 8; change++) bad[(seed * 7919 + change * 104729) % 1024] = seed * 31 + change;
+    for (let change = 0; change < 8; change++)
+      bad[(seed * 7919 + change * 104729) % 1024] = seed * 31 + change;
     ipxeCommands(bad);
   }
 });

@@ -15,14 +15,25 @@ const { interpreter = '' } = elfNeeds(dynamic) ?? {};
 const cases: LintCase[] = [
   [
     'none',
-    { remove: ['bin/busybox', 'bin/sh', 'sbin/init'], put: [bytes('sbin/init', Buffer.from('x'), { mode: 0o755 }), bytes('bin/sh', Buffer.from('x'))] },
+    {
+      remove: ['bin/busybox', 'bin/sh', 'sbin/init'],
+      put: [bytes('sbin/init', Buffer.from('x'), { mode: 0o755 }), bytes('bin/sh', Buffer.from('x'))],
+    },
     [['busybox.missing', PATH, 'runs all scripts of a boot']],
   ],
-  ['no program', put(busybox(), 0o644), [
-    ['busybox.missing', PATH, 'is not executable'],
-    ['init.missing', '/sbin/init', 'no program'],
-  ]],
-  ['of another processor', put(busybox(undefined, 183)), [['busybox.architecture', PATH, 'a program for arm64']]],
+  [
+    'no program',
+    put(busybox(), 0o644),
+    [
+      ['busybox.missing', PATH, 'is not executable'],
+      ['init.missing', '/sbin/init', 'no program'],
+    ],
+  ],
+  [
+    'of another processor',
+    put(busybox(undefined, 183)),
+    [['busybox.architecture', PATH, 'a program for arm64']],
+  ],
   ['of 32 bits, which runs', put(busybox(undefined, 3)), []],
   [
     'without what a boot needs',
@@ -35,7 +46,16 @@ const cases: LintCase[] = [
     [['busybox.applets-more', PATH, 'no xxd']],
   ],
   ['that says nothing', put(busybox(['one', 'two'])), [['busybox.unknown', PATH, 'could not be told']]],
-  ['behind a link', { put: [link('bin/busybox', '../usr/sbin/busybox'), bytes('usr/sbin/busybox', busybox(), { mode: 0o755 })] }, []],
+  [
+    'behind a link',
+    {
+      put: [
+        link('bin/busybox', '../usr/sbin/busybox'),
+        bytes('usr/sbin/busybox', busybox(), { mode: 0o755 }),
+      ],
+    },
+    [],
+  ],
 ];
 
 test.each(cases)('busybox: %s', async (...row) => expectCase(row));

@@ -43,17 +43,35 @@ const cases: LintCase[] = [
   ],
   [
     'host keys',
-    { put: [file('etc/ssh/ssh_host_rsa_key', '-----BEGIN OPENSSH PRIVATE KEY-----\n'), file('etc/ssh/ssh_host_rsa_key.pub', 'ssh-rsa'), file('etc/dropbear/dropbear_rsa_host_key', 'x')] },
+    {
+      put: [
+        file('etc/ssh/ssh_host_rsa_key', '-----BEGIN OPENSSH PRIVATE KEY-----\n'),
+        file('etc/ssh/ssh_host_rsa_key.pub', 'ssh-rsa'),
+        file('etc/dropbear/dropbear_rsa_host_key', 'x'),
+      ],
+    },
     [
       ['identity.host-keys', '/etc/ssh/ssh_host_rsa_key', 'pass itself off'],
       ['identity.host-keys', '/etc/dropbear/dropbear_rsa_host_key', 'pass itself off'],
     ],
   ],
   ['no /lib64', { remove: ['lib64'] }, []],
-  ['a /lib64 that leads nowhere', { put: [link('lib64', 'usr/lib64')] }, [['usr.dangling', '/lib64', 'no link to one']]],
+  [
+    'a /lib64 that leads nowhere',
+    { put: [link('lib64', 'usr/lib64')] },
+    [['usr.dangling', '/lib64', 'no link to one']],
+  ],
   [
     '/lib in /usr, and the others not',
-    { put: [link('lib64', 'usr/lib64'), folder('usr/lib64'), link('sbin', 'usr/sbin'), program('usr/sbin/init')], remove: ['sbin'] },
+    {
+      put: [
+        link('lib64', 'usr/lib64'),
+        folder('usr/lib64'),
+        link('sbin', 'usr/sbin'),
+        program('usr/sbin/init'),
+      ],
+      remove: ['sbin'],
+    },
     [['usr.half-merged', '/bin', '/bin, /lib are folders']],
   ],
 ];

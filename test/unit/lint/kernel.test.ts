@@ -45,7 +45,11 @@ const cases: LintCase[] = [
   ['an ELF file', put(`${PC}/kernel`, elf), [['kernel.format', KERNEL, 'is packed as ELF']]],
   ['a gzip file', put(`${PC}/kernel`, gzipSync('x')), [['kernel.format', KERNEL, 'is packed as gzip']]],
   ['of arm64', put(`${PC}/kernel`, armImage()), [['kernel.architecture', KERNEL, 'a kernel for arm64']]],
-  ['of 32 bits', put(`${PC}/kernel`, bzImage(RELEASE, 0)), [['kernel.architecture', KERNEL, 'a kernel for 386']]],
+  [
+    'of 32 bits',
+    put(`${PC}/kernel`, bzImage(RELEASE, 0)),
+    [['kernel.architecture', KERNEL, 'a kernel for 386']],
+  ],
   ['right for an Arm node', { ...arm, put: [...arm.put, bytes(`${ARM}/kernel`, armImage())] }, []],
   [
     'of a PC for an Arm node',
@@ -60,18 +64,14 @@ const cases: LintCase[] = [
   [
     'of an Arm node, without its modules',
     { ...arm, put: [...arm.put, bytes(`${ARM}/kernel`, armImage('9.9.9'))] },
-    [['kernel.no-modules', '/lib/modules/9.9.9', `there is ${RELEASE}`]],
+    [['kernel.no-modules', '/lib/modules/9.9.9', `there is '${RELEASE}'`]],
   ],
   [
     'of another release than the modules',
     put(`${PC}/kernel`, bzImage('9.9.9')),
     [['kernel.no-modules', '/lib/modules/9.9.9', 'what is not built in']],
   ],
-  [
-    'whose release leads out of the folder',
-    put(`${PC}/kernel`, bzImage('../../etc')),
-    [],
-  ],
+  ['whose release leads out of the folder', put(`${PC}/kernel`, bzImage('../../etc')), []],
   [
     'without a list of dependencies',
     { remove: [`${MODULES}/modules.dep`] },
@@ -85,20 +85,31 @@ const cases: LintCase[] = [
     { remove: [`${MODULES}/kernel/fs/overlayfs/overlay.ko`] },
     [['kernel.no-overlay', KERNEL, `${RELEASE} has no overlay`]],
   ],
-  ['without NFS', withoutModule('kernel/fs/nfs'), [
-    ['kernel.no-nfs', KERNEL, 'no nfs, no nfsv3'],
-    ['initrd.modules', INITRD, 'virtio_net'],
-  ]],
-  ['without a network card', withoutModule('kernel/drivers/net'), [
-    ['kernel.no-network', KERNEL, 'no virtio_net'],
-    ['initrd.modules', INITRD, 'nfs'],
-  ]],
+  [
+    'without NFS',
+    withoutModule('kernel/fs/nfs'),
+    [
+      ['kernel.no-nfs', KERNEL, 'no nfs, no nfsv3'],
+      ['initrd.modules', INITRD, 'virtio_net'],
+    ],
+  ],
+  [
+    'without a network card',
+    withoutModule('kernel/drivers/net'),
+    [
+      ['kernel.no-network', KERNEL, 'no virtio_net'],
+      ['initrd.modules', INITRD, 'nfs'],
+    ],
+  ],
   [
     'with all built in, and an initrd of nothing',
     {
       put: [
         bytes(`${PC}/initrd`, initrd('init')),
-        file(`${MODULES}/modules.builtin`, 'a/nfs.ko\na/nfsv3.ko\na/virtio_net.ko\na/virtio_pci.ko\na/overlay.ko\n'),
+        file(
+          `${MODULES}/modules.builtin`,
+          'a/nfs.ko\na/nfsv3.ko\na/virtio_net.ko\na/virtio_pci.ko\na/overlay.ko\n',
+        ),
       ],
       remove: [`${MODULES}/kernel`],
     },
@@ -132,15 +143,21 @@ const cases: LintCase[] = [
     put(`${PC}/initrd`, Buffer.from('noise')),
     [['initrd.unreadable', INITRD, 'not compressed in a way']],
   ],
-  ['with an initrd behind links', { put: [link(`${PC}/initrd`, '../i'), bytes('boot/i', initrd(...GOOD_INITRD))] }, []],
+  [
+    'with an initrd behind links',
+    { put: [link(`${PC}/initrd`, '../i'), bytes('boot/i', initrd(...GOOD_INITRD))] },
+    [],
+  ],
   ['without initrd', { remove: [`${PC}/initrd`] }, [['initrd.missing', INITRD, 'Bootyard makes one']]],
 ];
 
 test.each(cases)('kernel: %s', async (...row) => expectCase(row));
 
 /** Compresses with a program of the host. */
-const by = (command: string, ...words: string[]) => (input: Buffer) =>
-  execFileSync(command, words, { input, maxBuffer: 1 << 28, stdio: 'pipe' });
+const by =
+  (command: string, ...words: string[]) =>
+  (input: Buffer) =>
+    execFileSync(command, words, { input, maxBuffer: 1 << 28, stdio: 'pipe' });
 async function* inPieces(content: Buffer): AsyncGenerator<Buffer> {
   for (let at = 0; at < content.length; at += 999) yield content.subarray(at, at + 999);
 }
@@ -168,7 +185,8 @@ test('lz4 blocks that lie are refused', () => {
   let refused = 0;
   for (let seed = 1; seed < 2000; seed++) {
     const bad = Buffer.from(packed);
-    for (let change = 0; change < 4; change++) bad[(seed * 7919 + change * 104729) % bad.length] = seed * 31 + change;
+    for (let change = 0; change < 4; change++)
+      bad[(seed * 7919 + change * 104729) % bad.length] = seed * 31 + change;
     try {
       unpackBlock(bad);
     } catch (error) {

@@ -32,7 +32,7 @@ const cases: LintCase[] = [
     { labels: { [MODELS]: 'pc-x86-64', [MINVERSION]: '11' } },
     [['labels.minversion', MINVERSION, 'version 11']],
   ],
-  ['another architecture', { architecture: 'arm64' }, [['labels.architecture', MODELS, 'is for arm64']]],
+  ['another architecture', { architecture: 'arm64' }, [['labels.architecture', MODELS, "is for 'arm64'"]]],
 ];
 
 test('the good image has nothing to say of', async () => {

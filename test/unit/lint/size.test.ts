@@ -3,7 +3,12 @@ import { test } from 'vitest';
 import { writeCpio } from '../../../backend/boot/initrd-cpio.ts';
 import { bytes, expectCase, GOOD_INITRD, type LintCase, PC } from './support.ts';
 
-const files = GOOD_INITRD.map((path) => ({ type: 'file' as const, path, mode: 0o644, content: Buffer.alloc(0) }));
+const files = GOOD_INITRD.map((path) => ({
+  type: 'file' as const,
+  path,
+  mode: 0o644,
+  content: Buffer.alloc(0),
+}));
 const big = { type: 'file' as const, path: 'big', mode: 0o644, content: Buffer.alloc(245 << 20) };
 
 const cases: LintCase[] = [

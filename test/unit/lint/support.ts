@@ -66,7 +66,8 @@ export const bytes = (path: string, content: Buffer, more: Partial<TarEntry> = {
   content,
   ...more,
 });
-export const program = (path: string, content = '#!/bin/sh\n'): TarEntry => file(path, content, { mode: 0o755 });
+export const program = (path: string, content = '#!/bin/sh\n'): TarEntry =>
+  file(path, content, { mode: 0o755 });
 
 /** An image in which no rule finds anything, by path. */
 export function goodEntries(): Map<string, TarEntry> {
@@ -146,7 +147,11 @@ export async function lintLayers(
 }
 
 /** A row of a table: what is changed in the good image, and all that is then found: rule, path, part of the message. */
-export type LintCase = [title: string, change: ImageChange, findings: [rule: string, path: string, part: string][]];
+export type LintCase = [
+  title: string,
+  change: ImageChange,
+  findings: [rule: string, path: string, part: string][],
+];
 
 /** Exactly these findings come, each a sentence with a fix. */
 export async function expectCase([, change, wanted]: LintCase): Promise<void> {

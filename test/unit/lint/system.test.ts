@@ -21,21 +21,35 @@ const WANTS = 'etc/systemd/system/multi-user.target.wants';
 
 const cases: LintCase[] = [
   ['no init', { remove: ['sbin/init'] }, [['init.missing', '/sbin/init', 'has no /sbin/init']]],
-  ['an init that leads nowhere', { put: [link('sbin/init', '/gone')] }, [['init.missing', '/sbin/init', 'a link to none']]],
-  ['an init that is a folder', { remove: ['sbin/init'], put: [folder('sbin/init')] }, [['init.missing', '/sbin/init', 'no program']]],
+  [
+    'an init that leads nowhere',
+    { put: [link('sbin/init', '/gone')] },
+    [['init.missing', '/sbin/init', 'a link to none']],
+  ],
+  [
+    'an init that is a folder',
+    { remove: ['sbin/init'], put: [folder('sbin/init')] },
+    [['init.missing', '/sbin/init', 'no program']],
+  ],
   ['no sshd', { remove: ['usr/sbin/sshd'] }, [['ssh.missing', SSHD, 'no ssh server']]],
   ['dropbear', { remove: ['usr/sbin/sshd'], put: [program('usr/sbin/dropbear')] }, []],
   [
     'dropbear that keeps root out',
     {
       remove: ['usr/sbin/sshd'],
-      put: [program('usr/sbin/dropbear'), file('etc/default/dropbear', 'DROPBEAR_PORT=22\nDROPBEAR_EXTRA_ARGS="-s -gw"\n')],
+      put: [
+        program('usr/sbin/dropbear'),
+        file('etc/default/dropbear', 'DROPBEAR_PORT=22\nDROPBEAR_EXTRA_ARGS="-s -gw"\n'),
+      ],
     },
     refused('-w', '/etc/default/dropbear'),
   ],
   [
     'dropbear that only refuses passwords',
-    { remove: ['usr/sbin/sshd'], put: [program('usr/sbin/dropbear'), file('etc/default/dropbear', 'DROPBEAR_EXTRA_ARGS="-s -g"')] },
+    {
+      remove: ['usr/sbin/sshd'],
+      put: [program('usr/sbin/dropbear'), file('etc/default/dropbear', 'DROPBEAR_EXTRA_ARGS="-s -g"')],
+    },
     [],
   ],
   ['no sshd_config', { remove: ['etc/ssh/sshd_config'] }, []],
@@ -56,22 +70,34 @@ const cases: LintCase[] = [
   ],
   [
     'on in an included file that comes first',
-    config('Include sshd_config.d/*.conf\nPermitRootLogin no\n', { 'sshd_config.d/a.conf': 'PermitRootLogin yes' }),
+    config('Include sshd_config.d/*.conf\nPermitRootLogin no\n', {
+      'sshd_config.d/a.conf': 'PermitRootLogin yes',
+    }),
     [],
   ],
   [
     'a Match block of an included file ends with it',
-    config('Include sshd_config.d/*\nPermitRootLogin no\n', { 'sshd_config.d/a': 'Match User x\nPermitRootLogin yes' }),
+    config('Include sshd_config.d/*\nPermitRootLogin no\n', {
+      'sshd_config.d/a': 'Match User x\nPermitRootLogin yes',
+    }),
     refused('PermitRootLogin no'),
   ],
-  ['a file that includes itself', config('Include sshd_config\nInclude /etc/ssh/*\nPermitRootLogin no'), refused('no')],
+  [
+    'a file that includes itself',
+    config('Include sshd_config\nInclude /etc/ssh/*\nPermitRootLogin no'),
+    refused('no'),
+  ],
   ['no keys', config('PubkeyAuthentication no'), refused('PubkeyAuthentication no')],
   ['keys elsewhere', config('AuthorizedKeysFile /etc/ssh/keys/%u'), refused('AuthorizedKeysFile')],
   ['keys there, too', config('AuthorizedKeysFile /etc/ssh/keys/%u .ssh/authorized_keys'), []],
   ['other users only', config('AllowUsers alice bob@10.*\n'), refused('AllowUsers')],
   ['root among them', config('AllowUsers alice\nAllowUsers r*t@10.*\n'), []],
   ['all but root', config('DenyUsers ro?t'), refused('DenyUsers')],
-  ['no root', { put: [file('etc/passwd', 'bin:x:2:2::/:/bin/sh\n')] }, [['ssh.root-shell', '/etc/passwd', 'no user root']]],
+  [
+    'no root',
+    { put: [file('etc/passwd', 'bin:x:2:2::/:/bin/sh\n')] },
+    [['ssh.root-shell', '/etc/passwd', 'no user root']],
+  ],
   [
     'root without a shell',
     { put: [program('usr/sbin/nologin'), file('etc/passwd', 'root:x:0:0:root:/root:/usr/sbin/nologin\n')] },
@@ -86,7 +112,11 @@ const cases: LintCase[] = [
   [
     'sshd that is masked',
     {
-      put: [...systemd, link('etc/systemd/system/ssh.service', '/dev/null'), link(`${WANTS}/ssh.service`, '/lib/ssh.service')],
+      put: [
+        ...systemd,
+        link('etc/systemd/system/ssh.service', '/dev/null'),
+        link(`${WANTS}/ssh.service`, '/lib/ssh.service'),
+      ],
     },
     [['ssh.disabled', '/etc/systemd/system/ssh.service', 'ssh.service is masked']],
   ],
