@@ -3,13 +3,13 @@ import { type ElfNeeds, elfNeeds } from '../initrd-elf.ts';
 import { elfArchitecture } from '../kernel-file.ts';
 import { LIBRARY_FOLDERS } from '../initrd.ts';
 import { appletsOf } from './applets.ts';
+import { installLine } from './dockerfile.ts';
 import type { Hit, Rule } from './finding.ts';
 import type { LintImage } from './image.ts';
 
 const BUSYBOX = '/bin/busybox';
 /** Debian's has 2 MB. */
 const MAX_BUSYBOX = 8 << 20;
-const INSTALL = 'RUN apt-get update && apt-get install -y busybox-static';
 
 /** What the scripts of a boot call; a boot ends with "Issue detected!" at the first that is missing. */
 const TO_BOOT = words(
@@ -23,6 +23,8 @@ const FOR_MORE = words(
 function words(text: string): string[] {
   return text.split(' ');
 }
+
+const install = (image: LintImage) => installLine(image, 'busybox-static');
 
 interface Busybox {
   applets: ReadonlySet<string> | undefined;
@@ -52,7 +54,7 @@ const missing: Rule = {
           ? `The image has no ${BUSYBOX}, which runs all scripts of a boot.`
           : `${BUSYBOX} is not executable.`,
       fix: 'Install the package busybox-static (Alpine, Debian, Ubuntu), or link /bin/busybox to where it is.',
-      dockerfile: mode === undefined ? INSTALL : `RUN chmod 755 ${BUSYBOX}`,
+      dockerfile: mode === undefined ? install(image) : `RUN chmod 755 ${BUSYBOX}`,
     };
   },
 };
@@ -86,7 +88,7 @@ function lacking(id: string, severity: Rule['severity'], wanted: readonly string
         path: BUSYBOX,
         message: `${BUSYBOX} has no ${gone.join(', no ')}: ${cost}.`,
         fix: 'Install the package busybox-static, which has all of them, or build busybox with them.',
-        dockerfile: INSTALL,
+        dockerfile: install(image),
       };
     },
   };
@@ -128,7 +130,7 @@ function* missingParts(image: LintImage, needs: ElfNeeds): Generator<Hit> {
       path: BUSYBOX,
       message: `${BUSYBOX} needs ${names.join(', ')}${gone.length > 3 ? ' and more' : ''}, which the image does not have where it is looked for.`,
       fix: 'Install busybox-static, which needs no libraries.',
-      dockerfile: INSTALL,
+      dockerfile: install(image),
     };
     return;
   }
@@ -137,7 +139,7 @@ function* missingParts(image: LintImage, needs: ElfNeeds): Generator<Hit> {
     path: BUSYBOX,
     message: `${BUSYBOX} needs shared libraries, and the image has no ldd with which the boot finds them.`,
     fix: 'Install busybox-static, which needs no libraries.',
-    dockerfile: INSTALL,
+    dockerfile: install(image),
   };
 }
 

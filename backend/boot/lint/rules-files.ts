@@ -1,7 +1,7 @@
 import { EntryType } from '../../images/layer-index.ts';
 import { SLICE } from '../../images/slices.ts';
 import { shown } from '../../images/tar-path.ts';
-import { runLine } from './dockerfile.ts';
+import { installLine, runLine } from './dockerfile.ts';
 import type { Hit, Rule } from './finding.ts';
 import type { LintImage } from './image.ts';
 
@@ -47,11 +47,17 @@ const linkReplaced: Rule = {
         path: `/${name}`,
         message: `/${name} is a link to usr/${name} in layer ${layer + 1}, and a folder in the image: a later layer put a folder ${name} in its place, which hides what is in /usr/${name}.`,
         fix: `Let what makes the later layer (COPY, ADD, a tar) use usr/${name} instead of ${name}.`,
-        dockerfile: `RUN /usr/bin/cp -a /${name}/. /usr/${name}/ && /usr/bin/rm -rf /${name} && /usr/bin/ln -s usr/${name} /${name}`,
+        // The shell and its tools are hidden; without the libraries nothing runs at all.
+        ...(name === 'bin' || name === 'sbin' ? { dockerfile: backIntoUsr(name) } : {}),
       };
     }
   },
 };
+
+function backIntoUsr(name: string): string {
+  const script = `cd /usr/bin && ./cp -a /${name}/. /usr/${name}/ && ./rm -rf /${name} && ./ln -s usr/${name} /${name}`;
+  return `RUN ["/usr/bin/sh", "-c", "${script}"]`;
+}
 
 /** The number of the last layer, from 0, in which the path is a link into /usr. */
 async function lastLinkAt(image: LintImage, path: string): Promise<number | undefined> {
@@ -103,7 +109,7 @@ const halfMerged: Rule = {
       path: `/${folders[0]}`,
       message: `/usr is merged only in part: ${folders.map((name) => `/${name}`).join(', ')} ${folders.length === 1 ? 'is a folder' : 'are folders'}, others are links into /usr; packages that trust in one of both fail.`,
       fix: 'Move what is there to /usr and put links in its place (Debian: the package usrmerge does that).',
-      dockerfile: 'RUN apt-get update && apt-get install -y usrmerge',
+      dockerfile: installLine(image, 'usrmerge'),
     };
   },
 };

@@ -1,5 +1,6 @@
 import { shown } from '../../images/tar-path.ts';
 import type { NodeModel } from '../models.ts';
+import { initrdLine } from './dockerfile.ts';
 import type { Hit, Rule } from './finding.ts';
 import type { LintImage } from './image.ts';
 import type { KernelFacts } from './kernel-facts.ts';
@@ -170,18 +171,18 @@ const initrdModules: Rule = {
         // overlay is loaded from the root; what is nowhere at all has a finding of its own.
         if (places && !places.builtIn && places.root && places.initrd === false) left.push(module);
       }
-      if (left.length > 0) yield initrdLacks(kernel.initrdPath, left);
+      if (left.length > 0) yield initrdLacks(image, kernel.initrdPath, left);
     }
   },
 };
 
-function initrdLacks(path: string, modules: readonly string[]): Hit {
+function initrdLacks(image: LintImage, path: string, modules: readonly string[]): Hit {
   const lines = modules.map((module) => String.raw`${module}\n`).join('');
   return {
     path,
     message: `The initrd ${path} has no ${modules.join(', no ')}, which this kernel has as modules only: it cannot reach the root.`,
     fix: 'Put the modules into the initrd (Debian: /etc/initramfs-tools/modules, then update-initramfs -u -k all), or leave the initrd out: Bootyard then makes one.',
-    dockerfile: `RUN printf '${lines}' >> /etc/initramfs-tools/modules && update-initramfs -u -k all`,
+    dockerfile: initrdLine(image, `printf '${lines}' >> /etc/initramfs-tools/modules`),
   };
 }
 

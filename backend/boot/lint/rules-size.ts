@@ -1,3 +1,4 @@
+import { initrdLine } from './dockerfile.ts';
 import { MAX_UNPACKED } from './initrd-contents.ts';
 import type { Rule } from './finding.ts';
 
@@ -21,8 +22,7 @@ const bootMemory: Rule = {
         path: kernel.initrdPath,
         message: `Kernel and initrd of ${model.name} nodes take ${size}${Math.round(needed / MB)} MB while they start (the unpacked initrd ${Math.round(unpacked / MB)} MB), too much for a node with the usual ${Math.round(image.settings.ramBytes / 2 ** 20)} MB.`,
         fix: 'Make the initrd smaller (MODULES=dep or list in /etc/initramfs-tools/initramfs.conf), or give nodes more memory (bootyard node config NODE ram=1G).',
-        dockerfile:
-          'RUN echo MODULES=list > /etc/initramfs-tools/conf.d/walt-size && update-initramfs -u -k all',
+        dockerfile: initrdLine(image, 'echo MODULES=list > /etc/initramfs-tools/conf.d/walt-size'),
       };
     }
   },

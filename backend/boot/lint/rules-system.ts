@@ -1,5 +1,6 @@
 import { shown } from '../../images/tar-path.ts';
 import { elfNeeds } from '../initrd-elf.ts';
+import { installLine } from './dockerfile.ts';
 import type { Hit, Rule } from './finding.ts';
 import type { LintImage } from './image.ts';
 import { matchesPattern, readSshdConfig, type SshdConfig } from './sshd-config.ts';
@@ -7,7 +8,8 @@ import { matchesPattern, readSshdConfig, type SshdConfig } from './sshd-config.t
 const INIT = '/sbin/init';
 const SSHD = ['/usr/sbin/sshd', '/sbin/sshd', '/usr/local/sbin/sshd', '/usr/bin/sshd'];
 const DROPBEAR = ['/usr/sbin/dropbear', '/usr/bin/dropbear', '/sbin/dropbear', '/usr/local/sbin/dropbear'];
-const INSTALL_SSHD = 'RUN apt-get update && apt-get install -y openssh-server';
+
+const SSH_UNITS = ['ssh', 'sshd', 'dropbear'];
 
 const noInit: Rule = {
   id: 'init.missing',
@@ -23,7 +25,7 @@ const noInit: Rule = {
         ? `${INIT} is no program, or a link to none: the system of the image cannot start.`
         : `The image has no ${INIT}: container images mostly come without one, and a node needs one.`,
       fix: 'Install an init system (Debian: systemd-sysv, Alpine: openrc and busybox-openrc).',
-      dockerfile: 'RUN apt-get update && apt-get install -y systemd-sysv',
+      dockerfile: installLine(image, 'systemd-sysv', 'openrc busybox-openrc'),
     };
   },
 };
@@ -52,7 +54,7 @@ const noSshd: Rule = {
       message:
         'The image has no ssh server (openssh or dropbear): shells, commands and copies need one on port 22.',
       fix: 'Install openssh-server or dropbear, and let it start at boot.',
-      dockerfile: INSTALL_SSHD,
+      dockerfile: installLine(image, 'openssh-server', 'openssh'),
     };
   },
 };
@@ -71,7 +73,7 @@ const rootLogin: Rule = {
       fix: refusal.fix,
       ...(refusal.line === undefined
         ? {}
-        : { dockerfile: `RUN echo '${refusal.line}' > /etc/ssh/sshd_config.d/00-walt.conf` }),
+        : { dockerfile: `RUN sed -i '1i ${refusal.line}' /etc/ssh/sshd_config` }),
     };
   },
 };
@@ -161,7 +163,7 @@ const sshDisabled: Rule = {
   *check(image) {
     const systemd = image.tree.lookupPath('/lib/systemd/systemd');
     if (systemd === 0 || image.tree.lookupPath(INIT) !== systemd) return;
-    const units = ['ssh', 'sshd', 'dropbear'].flatMap((name) => [`${name}.service`, `${name}.socket`]);
+    const units = SSH_UNITS.flatMap((name) => [`${name}.service`, `${name}.socket`]);
     const masked = units.find((unit) => isMasked(image, unit));
     const enabled = image
       .names('/etc/systemd/system')
@@ -170,7 +172,7 @@ const sshDisabled: Rule = {
       .some((unit) => units.includes(unit) && !isMasked(image, unit));
     const server = [...SSHD, ...DROPBEAR].find((path) => image.isFile(path));
     if (enabled || server === undefined) return;
-    yield disabledHit(masked, server);
+    yield disabledHit(image, masked, server);
   },
 };
 
@@ -179,12 +181,13 @@ function isMasked(image: LintImage, unit: string): boolean {
   return inode !== 0 && Buffer.from(image.tree.linkTarget(inode)).toString('latin1') === '/dev/null';
 }
 
-function disabledHit(masked: string | undefined, server: string): Hit {
+function disabledHit(image: LintImage, masked: string | undefined, server: string): Hit {
+  const unit = SSH_UNITS.find((name) => image.isFile(`/lib/systemd/system/${name}.service`));
   return {
     path: masked === undefined ? server : `/etc/systemd/system/${masked}`,
     message: `The ssh server of the image is not started at boot${masked === undefined ? '' : ` (${masked} is masked)`}: no unit of it is enabled.`,
     fix: 'Enable it (systemctl enable ssh), unless something else starts it.',
-    dockerfile: 'RUN systemctl unmask ssh && systemctl enable ssh',
+    dockerfile: unit && `RUN systemctl unmask ${unit} && systemctl enable ${unit}`,
   };
 }
 

@@ -78,3 +78,9 @@ test('many are counted, not listed', async () => {
   expect(found.length).toBe(21);
   expect(found.at(-1)).toMatchObject({ rule: 'secrets.in-image', message: 'There are 25 more of these.' });
 });
+
+test('an image with very many candidates is not looked into to the end, and that is said', async () => {
+  const put = Array.from({ length: 20_001 }, (_, at) => file(`srv/${at}.pem`, 'x'));
+  const found = await lintChanged({ put });
+  expect(found.map(({ rule }) => rule)).toEqual(['secrets.unchecked']);
+});

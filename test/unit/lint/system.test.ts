@@ -1,6 +1,6 @@
-import { test } from 'vitest';
+import { expect, test } from 'vitest';
 import { file, folder, link } from '../images/support.ts';
-import { expectCase, type ImageChange, type LintCase, program } from './support.ts';
+import { expectCase, type ImageChange, type LintCase, lintChanged, program } from './support.ts';
 
 const SSHD = '/usr/sbin/sshd';
 const CONFIG = '/etc/ssh/sshd_config';
@@ -124,3 +124,35 @@ const cases: LintCase[] = [
 ];
 
 test.each(cases)('system: %s', async (...row) => expectCase(row));
+
+test.each([
+  [
+    'ssh.missing',
+    { remove: ['usr/sbin/sshd'], put: [file('usr/bin/apt-get')] },
+    'RUN apt-get update && apt-get install -y openssh-server',
+  ],
+  ['ssh.missing', { remove: ['usr/sbin/sshd'], put: [file('sbin/apk')] }, 'RUN apk add openssh'],
+  ['ssh.missing', { remove: ['usr/sbin/sshd'] }, undefined],
+  [
+    'ssh.root-login',
+    config('PermitRootLogin no'),
+    "RUN sed -i '1i PermitRootLogin prohibit-password' /etc/ssh/sshd_config",
+  ],
+  [
+    'ssh.disabled',
+    { put: [...systemd, file('lib/systemd/system/sshd.service')] },
+    'RUN systemctl unmask sshd && systemctl enable sshd',
+  ],
+])('%s has a line for the Dockerfile that suits the image: %#', async (rule, change: ImageChange, line) => {
+  const found = await lintChanged(change);
+  expect(found.find((one) => one.rule === rule)?.dockerfile).toBe(line);
+});
+
+test('the line for sshd_config mends it', async () => {
+  const text = 'PermitRootLogin prohibit-password\nAllowUsers alice\nPermitRootLogin no\n';
+  const found = await lintChanged(config(text));
+  expect(found.map(({ dockerfile }) => dockerfile)).toEqual([
+    "RUN sed -i '1i AllowUsers root' /etc/ssh/sshd_config",
+  ]);
+  expect(await lintChanged(config(`AllowUsers root\n${text}`))).toEqual([]);
+});
