@@ -1,7 +1,6 @@
 import { EntryType, type LayerIndex } from '../../images/layer-index.ts';
 import { SLICE } from '../../images/slices.ts';
 import { shown } from '../../images/tar-path.ts';
-import { runLine } from './dockerfile.ts';
 import type { Hit, Rule, Severity } from './finding.ts';
 import type { LintImage } from './image.ts';
 
@@ -71,7 +70,7 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
-/** Host keys that are seen have a rule of their own. */
+/** Host keys have a rule of their own; those that a later layer removes are no node's any more. */
 const HOST_KEY = /^etc\/(ssh\/ssh_host_|dropbear\/)/;
 
 interface Secret {
@@ -125,11 +124,11 @@ function secretAt(image: LintImage, place: Place, kinds: readonly Kind[]): Secre
   const head = headOf(image, place);
   const text = head.toString('latin1');
   const kind = kinds.find(({ content }) => content.test(text));
-  if (!kind) return undefined;
   const path = place.index.path(place.entry);
+  if (!kind || HOST_KEY.test(path)) return undefined;
   const seen = image.tree.lookupPath(Buffer.from(`/${path}`, 'latin1'), { follow: false });
   const hidden = seen === 0 || !sameHead(image, seen, head);
-  return !hidden && HOST_KEY.test(path) ? undefined : { path: `/${path}`, layer: place.layer, kind, hidden };
+  return { path: `/${path}`, layer: place.layer, kind, hidden };
 }
 
 /** The first bytes of a file as a layer has it; empty for sparse files. */
@@ -171,7 +170,6 @@ function hitOf({ path, layer, kind, hidden }: Secret): Hit {
     path,
     message: `${shown(path)} holds ${kind.what}: whoever gets the image, and every node that boots it, can read it.`,
     fix: 'Take it out in the step that makes it, give it to nodes through /persist or a copy, and change the secret.',
-    dockerfile: runLine('rm', path),
   };
 }
 

@@ -150,9 +150,11 @@ const rootShell: Rule = {
       message:
         shell === undefined
           ? 'The image has no user root in /etc/passwd, as which shells and commands run.'
-          : `The shell of root is ${shown(shell)}, with which nobody can log in.`,
+          : `The shell of root is ${shown(shell)}, ${image.isFile(shell) ? 'with which nobody can log in' : 'which the image does not have'}.`,
       fix: 'Give root a shell that is in the image, such as /bin/sh.',
-      dockerfile: "RUN sed -i 's|^root:.*|root:x:0:0:root:/root:/bin/sh|' /etc/passwd",
+      ...(image.isFile('/bin/sh')
+        ? { dockerfile: "RUN sed -i 's|^root:.*|root:x:0:0:root:/root:/bin/sh|' /etc/passwd" }
+        : {}),
     };
   },
 };

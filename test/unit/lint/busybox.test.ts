@@ -82,6 +82,11 @@ test.skipIf(interpreter === '')('one with libraries needs them, and ldd', async 
   await expectCase(['', { put: [...withLibraries, bytes('bin/ldd', Buffer.from('x'))] }, []]);
 });
 
+test('words before the table are not of it', () => {
+  const applets = appletsOf(busybox(['zcat', 'wc', ...appletsWithout('wc')]));
+  expect([applets?.has('xargs'), applets?.has('wc')]).toEqual([true, false]);
+});
+
 test('files without a table of applets take no longer for it', () => {
   const size = 8 << 20;
   for (const content of ['a', 'ab\0', 'ba\0ab\0', '\0']) {

@@ -39,7 +39,7 @@ export function bzImage(release = RELEASE, flags = 1): Buffer {
 export function armImage(release = RELEASE): Buffer {
   const kernel = Buffer.alloc(3 << 20);
   kernel.write('ARM\x64', 56, 'latin1');
-  kernel.write(`Linux version ${release} (somebody)`, (1 << 20) - 20, 'latin1');
+  kernel.write(`Linux version ${release} (somebody)`, (1 << 20) - 10, 'latin1');
   return kernel;
 }
 

@@ -106,7 +106,7 @@ const cases: LintCase[] = [
   [
     'root with a shell that is not there',
     { put: [file('etc/passwd', 'root:x:0:0:root:/root:/bin/zsh\n')] },
-    [['ssh.root-shell', '/etc/passwd', "'/bin/zsh'"]],
+    [['ssh.root-shell', '/etc/passwd', "'/bin/zsh', which the image does not have"]],
   ],
   ['sshd that systemd does not start', { put: systemd }, [['ssh.disabled', SSHD, 'not started at boot']]],
   [
