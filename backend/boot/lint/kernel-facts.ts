@@ -21,7 +21,7 @@ const MAX_LIST = 4 << 20;
 export interface ModulePlaces {
   builtIn: boolean;
   root: boolean;
-  /** undefined: the initrd cannot be read, or there is none */
+  /** undefined: the initrd cannot be read to its end */
   initrd: boolean | undefined;
 }
 
@@ -78,20 +78,19 @@ export class KernelFacts {
     const { builtIn, root } = this.#modules;
     const file = root.get(module);
     const initrd = await this.initrd();
-    const readable = initrd !== undefined && initrd.problem === undefined;
     return {
       builtIn: builtIn.has(module),
       root: file !== undefined && this.#image.isFile(`${folder}/${file}`),
-      initrd: readable ? this.#initrdModules(initrd).has(module) : undefined,
+      initrd: initrd !== undefined && this.#inInitrd(initrd, module),
     };
   }
 
   #moduleNames: Set<string> | undefined;
-  #initrdModules({ names }: InitrdContents): Set<string> {
+  #inInitrd({ names, problem }: InitrdContents, module: string): boolean | undefined {
     this.#moduleNames ??= new Set(
       [...names].filter((name) => /\.ko(\.\w+)?$/.test(name)).map((name) => moduleName(name)),
     );
-    return this.#moduleNames;
+    return this.#moduleNames.has(module) || (problem === undefined ? false : undefined);
   }
 
   /** undefined: there is none. */

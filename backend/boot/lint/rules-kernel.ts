@@ -156,7 +156,7 @@ function lacking({ id, modules, what, option }: Need): Rule {
 }
 
 function isNowhere(places: Awaited<ReturnType<KernelFacts['find']>>): boolean {
-  return places !== undefined && !places.builtIn && !places.root && !places.initrd;
+  return places !== undefined && !places.builtIn && !places.root && places.initrd === false;
 }
 
 const initrdModules: Rule = {
@@ -165,6 +165,7 @@ const initrdModules: Rule = {
   async *check(image) {
     for (const { kernel } of kernels(image)) {
       const needed = NEEDS.filter(({ id }) => id !== 'overlay').flatMap(({ modules }) => modules);
+      if (!(await kernel.initrd())) continue;
       const left: string[] = [];
       for (const module of needed) {
         const places = await kernel.find(module);

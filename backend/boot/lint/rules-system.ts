@@ -64,16 +64,14 @@ const rootLogin: Rule = {
   severity: 'error',
   *check(image) {
     const refusal = SSHD.some((path) => image.isFile(path))
-      ? sshdRefusal(readSshdConfig(image))
+      ? (sshdRefusal(readSshdConfig(image)) ?? lockedRoot(image))
       : dropbearRefusal(image);
     if (!refusal) return;
     yield {
       path: refusal.path,
       message: `The ssh server of the image does not let root in with a key (${refusal.why}), which shells and commands need.`,
       fix: refusal.fix,
-      ...(refusal.line === undefined
-        ? {}
-        : { dockerfile: `RUN sed -i '1i ${refusal.line}' /etc/ssh/sshd_config` }),
+      dockerfile: refusal.dockerfile,
     };
   },
 };
@@ -82,39 +80,52 @@ interface Refusal {
   path: string;
   why: string;
   fix: string;
-  /** of sshd_config */
-  line?: string;
+  dockerfile?: string;
 }
+
+const KEY_FILES = ['.ssh/authorized_keys', '%h/.ssh/authorized_keys', '/root/.ssh/authorized_keys'];
 
 /** Why sshd lets root not in by key, if it does not. */
 function sshdRefusal(config: SshdConfig): Refusal | undefined {
-  const first = (keyword: string) => config.get(keyword)?.[0];
-  const refused = (keyword: string, line: string): Refusal => {
-    const { words = [], path = '/etc/ssh/sshd_config' } = first(keyword.toLowerCase()) ?? {};
-    const value = words.join(' ').slice(0, 80);
-    const fix = `Say ${line} in /etc/ssh/sshd_config, before Match blocks.`;
-    return { path, why: `${keyword} ${shown(value).slice(1, -1)}`, fix, line };
+  const firstWord = (keyword: string) => config.get(keyword)?.[0]?.words[0]?.toLowerCase();
+  const allWords = (keyword: string) => (config.get(keyword) ?? []).flatMap(({ words }) => words);
+  if (['no', 'forced-commands-only'].includes(firstWord('permitrootlogin') ?? ''))
+    return refused(config, 'PermitRootLogin', 'PermitRootLogin prohibit-password');
+  if (firstWord('pubkeyauthentication') === 'no')
+    return refused(config, 'PubkeyAuthentication', 'PubkeyAuthentication yes');
+  const keyFiles = config.get('authorizedkeysfile')?.[0]?.words;
+  if (keyFiles && !keyFiles.some((file) => KEY_FILES.includes(file)))
+    return refused(config, 'AuthorizedKeysFile', 'AuthorizedKeysFile .ssh/authorized_keys');
+  if (allWords('denyusers').some(isRoot)) {
+    const { path, why } = refused(config, 'DenyUsers', '');
+    return { path, why, fix: `Take root out of DenyUsers in ${path}.` };
+  }
+  const allowed = allWords('allowusers');
+  if (allowed.length === 0 || allowed.some(isRoot)) return undefined;
+  return refused(config, 'AllowUsers', 'AllowUsers root');
+}
+
+/** `line` in sshd_config, as the first one, mends it. */
+function refused(config: SshdConfig, keyword: string, line: string): Refusal {
+  const { words = [], path = '' } = config.get(keyword.toLowerCase())?.[0] ?? {};
+  return {
+    path,
+    why: `${keyword} ${shown(words.join(' ')).slice(1, -1)}`,
+    fix: `Say '${line}' at the beginning of /etc/ssh/sshd_config.`,
+    dockerfile: `RUN sed -i '1i ${line}' /etc/ssh/sshd_config`,
   };
-  const login = first('permitrootlogin')?.words[0]?.toLowerCase();
-  if (login === 'no' || login === 'forced-commands-only')
-    return refused('PermitRootLogin', 'PermitRootLogin prohibit-password');
-  if (first('pubkeyauthentication')?.words[0]?.toLowerCase() === 'no')
-    return refused('PubkeyAuthentication', 'PubkeyAuthentication yes');
-  const keys = first('authorizedkeysfile')?.words;
-  if (
-    keys &&
-    !keys.some((file) =>
-      ['.ssh/authorized_keys', '%h/.ssh/authorized_keys', '/root/.ssh/authorized_keys'].includes(file),
-    )
-  )
-    return refused('AuthorizedKeysFile', 'AuthorizedKeysFile .ssh/authorized_keys');
-  const users = (keyword: string) => (config.get(keyword) ?? []).flatMap(({ words }) => words);
-  if (users('denyusers').some(isRoot))
-    return { ...refused('DenyUsers', 'no DenyUsers for root'), line: undefined };
-  const allowed = users('allowusers');
-  if (allowed.length > 0 && !allowed.some(isRoot))
-    return { ...refused('AllowUsers', 'AllowUsers root as well'), line: 'AllowUsers root' };
-  return undefined;
+}
+
+/** Without PAM, sshd on Linux takes a `!` before the password for a locked account (OpenSSH's auth.c, LOCKED_PASSWD_PREFIX). */
+function lockedRoot(image: LintImage): Refusal | undefined {
+  const usesPam = readSshdConfig(image).get('usepam')?.[0]?.words[0]?.toLowerCase() === 'yes';
+  if (usesPam || !/^root:!/m.test(image.text('/etc/shadow'))) return undefined;
+  return {
+    path: '/etc/shadow',
+    why: 'root is locked by a ! in /etc/shadow, and UsePAM is not on',
+    fix: 'Put a * in the place of the !: no password fits that either, but keys do.',
+    dockerfile: "RUN sed -i 's/^root:!*/root:*/' /etc/shadow",
+  };
 }
 
 function isRoot(pattern: string): boolean {

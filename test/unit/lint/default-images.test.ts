@@ -17,7 +17,7 @@ const newLinter = () =>
 
 const LONG = 600_000;
 
-test.each<[DefaultImage]>([['pc-x86-64-tiny'], ['pc-x86-64-default']])(
+test.each<[DefaultImage]>([['pc-x86-64-tiny'], ['pc-x86-64-default'], ['qemu-arm-64-tiny']])(
   'nothing is found in %s',
   async (name) => {
     const { tar, labels } = await defaultImageTar(name);
@@ -82,6 +82,22 @@ test('a first boot says what is found, once, and goes on', async () => {
   const again = await planner.plan(node, testFolder());
   expect(again.warnings).toEqual([]);
   planner.release(node);
+});
+
+test('a check that lasts long is given up, and the boot goes on', async () => {
+  const image = await poorImage('slow');
+  const slow = {
+    tree: async (id: string) => {
+      await new Promise((resolve) => setTimeout(resolve, 3500));
+      return store.tree(id);
+    },
+    layerIndexes: store.layerIndexes.bind(store),
+  };
+  const linter = new ImageLinter({ images: slow, ramBytes: 2 ** 29, log: (line) => void logged.push(line) });
+  expect(await linter.beforeBoot(image)).toEqual([
+    "The image was not checked before its first boot: run 'bootyard image lint slow'.",
+  ]);
+  expect(logged.at(-1)).toContain('timeout');
 });
 
 test('a check that cannot be made stops no boot', async () => {

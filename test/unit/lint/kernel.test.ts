@@ -139,6 +139,19 @@ const cases: LintCase[] = [
     [['initrd.unreadable', INITRD, 'damaged or cut off']],
   ],
   [
+    'without overlay, unless it is in an initrd that cannot be read',
+    { ...put(`${PC}/initrd`, Buffer.from('noise')), remove: [`${MODULES}/kernel`] },
+    [['initrd.unreadable', INITRD, 'not compressed in a way']],
+  ],
+  [
+    'without overlay, and no initrd that could have it',
+    { remove: [`${PC}/initrd`, `${MODULES}/kernel/fs/overlayfs`] },
+    [
+      ['kernel.no-overlay', KERNEL, 'no overlay'],
+      ['initrd.missing', INITRD, 'Bootyard makes one'],
+    ],
+  ],
+  [
     'with an initrd of noise',
     put(`${PC}/initrd`, Buffer.from('noise')),
     [['initrd.unreadable', INITRD, 'not compressed in a way']],

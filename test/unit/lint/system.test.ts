@@ -92,6 +92,17 @@ const cases: LintCase[] = [
   ['keys there, too', config('AuthorizedKeysFile /etc/ssh/keys/%u .ssh/authorized_keys'), []],
   ['other users only', config('AllowUsers alice bob@10.*\n'), refused('AllowUsers')],
   ['root among them', config('AllowUsers alice\nAllowUsers r*t@10.*\n'), []],
+  [
+    'root locked, without PAM',
+    { put: [file('etc/shadow', 'root:!:1::::::\n')] },
+    refused('locked', '/etc/shadow'),
+  ],
+  [
+    'root locked, with PAM',
+    { put: [file('etc/shadow', 'root:!:1::::::\n'), ...(config('UsePAM yes').put ?? [])] },
+    [],
+  ],
+  ['root without a password', { put: [file('etc/shadow', 'root:*:1::::::\n')] }, []],
   ['all but root', config('DenyUsers ro?t'), refused('DenyUsers')],
   [
     'no root',
