@@ -4,7 +4,7 @@ export type Severity = 'error' | 'warning' | 'info';
 
 /** One thing that a rule has found. */
 export interface Hit {
-  /** absolute path in the image, or the name of a label */
+  /** absolute path in the image, bytes as latin1 text (in a `Finding`: UTF-8), or the name of a label */
   path: string;
   /** one sentence */
   message: string;

@@ -47,7 +47,8 @@ async function findingsOf({ id, severity, check }: Rule, image: LintImage): Prom
   const findings: Finding[] = [];
   let more = 0;
   for await (const hit of check(image)) {
-    if (findings.length < LISTED) findings.push({ rule: id, severity, ...hit });
+    const path = Buffer.from(hit.path, 'latin1').toString('utf8');
+    if (findings.length < LISTED) findings.push({ rule: id, severity, ...hit, path });
     else if (++more >= COUNTED) break;
   }
   const last = findings.at(-1);

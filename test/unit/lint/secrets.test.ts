@@ -72,6 +72,12 @@ const cases: LintCase[] = [
 
 test.each(cases)('secrets: %s', async (...row) => expectCase(row));
 
+test('paths are told in UTF-8', async () => {
+  const [found] = await lintChanged({ put: [file('root/clé.pem', KEY)] });
+  expect(found?.path).toBe('/root/clé.pem');
+  expect(found?.message).toContain("'/root/clé.pem'");
+});
+
 test('many are counted, not listed', async () => {
   const put = Array.from({ length: 45 }, (_, at) => file(`root/k/${at}.pem`, KEY));
   const found = await lintChanged({ put });
