@@ -25,6 +25,7 @@ const ARGUMENTS: Readonly<Record<string, Source>> = {
     return names.map((name) => stem + name);
   },
   image: images,
+  'other-image': images,
   settings,
   source: locations,
   destination: async () => [...(await locations()), 'booted-image'],
@@ -32,6 +33,9 @@ const ARGUMENTS: Readonly<Record<string, Source>> = {
   shell: () => Object.keys(completionScripts),
   'snapshot restore name': snapshots,
   'snapshot remove name': snapshots,
+  'image cp source': imageLocations,
+  'image cp destination': imageLocations,
+  'image label labels': () => ['walt.node.models='],
   'image build-default name': () => [...DEFAULT_IMAGES],
 };
 
@@ -68,6 +72,12 @@ function settings(last: string): string[] {
 /** Before the colon; files complete where no node's name begins so. */
 async function locations(): Promise<string[]> {
   return (await askLab(nodeNames)).map((name) => `${name}:`);
+}
+
+async function imageLocations(): Promise<string[]> {
+  return (await askLab(async (client) => (await client.call('image.list', {})).map(nameOf))).map(
+    (name) => `${name}:`,
+  );
 }
 
 const nameOf = ({ name }: { name: string }) => name;

@@ -2,7 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BootyardError } from '../errors.ts';
 import { EntryType, type LayerIndex } from './layer-index.ts';
-import { pace } from './pace.ts';
+import { megabytes, pace } from './pace.ts';
 import type { ImportControl, StagedLayer, Staging } from './staging.ts';
 import { END_OF_TAR, entryHeader, padding, type TarEntry, type TarEntryType } from './tar-writer.ts';
 import { shown } from './tar-path.ts';
@@ -314,10 +314,6 @@ class Differ {
       done += bytesRead;
     }
   }
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 function readable(path: string): string {

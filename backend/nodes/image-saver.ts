@@ -288,7 +288,8 @@ async function* counted(
   }
 }
 
-function wouldReboot(users: NodeInfo[]): BootyardError {
+/** WalT's sentence, for the user's consent. */
+export function wouldReboot(users: NodeInfo[]): BootyardError {
   return new BootyardError(
     'image.wouldReboot',
     `This operation would reboot ${users.length} node(s) currently using the image.`,
