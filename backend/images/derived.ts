@@ -15,6 +15,14 @@ export function checkLayerCount({ name, layers }: ImageRecord): void {
   );
 }
 
+/** With a step for each layer: others that are added must not be taken for the steps of those that nobody speaks of. */
+function fullHistory({ history, rootfs }: Config): Record<string, unknown>[] {
+  const steps = history ?? [];
+  const told = steps.filter((step) => step['empty_layer'] !== true).length;
+  const untold = Math.max(0, rootfs.diff_ids.length - told);
+  return [...steps, ...Array.from({ length: untold }, () => ({ created_by: '' }))];
+}
+
 /** A configuration with one layer more (64 hex digits of its digest). */
 export function withLayer(config: Config, { digest }: { digest: string }, createdBy: string): Config {
   const created = new Date().toISOString();
@@ -22,13 +30,13 @@ export function withLayer(config: Config, { digest }: { digest: string }, create
     ...config,
     created,
     rootfs: { ...config.rootfs, diff_ids: [...config.rootfs.diff_ids, `sha256:${digest}`] },
-    history: [...(config.history ?? []), { created, created_by: createdBy }],
+    history: [...fullHistory(config), { created, created_by: createdBy }],
   };
 }
 
 /** A configuration with one layer in the place of all: the steps that made those are still told. */
 export function withOneLayer(config: Config, { digest }: { digest: string }, createdBy: string): Config {
-  const steps = (config.history ?? []).map((step) => ({ ...step, empty_layer: true }));
+  const steps = fullHistory(config).map((step) => ({ ...step, empty_layer: true }));
   const empty = { ...config, history: steps, rootfs: { ...config.rootfs, diff_ids: [] } };
   return withLayer(empty, { digest }, createdBy);
 }
@@ -50,6 +58,6 @@ export function withLabels(
     ...config,
     created,
     config: { ...config.config, Labels: labels },
-    history: [...(config.history ?? []), { created, created_by: createdBy, empty_layer: true }],
+    history: [...fullHistory(config), { created, created_by: createdBy, empty_layer: true }],
   };
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BootyardError, systemCode } from '../errors.ts';
 import { chunksOf, fileSource } from './blob-source.ts';
@@ -41,16 +41,18 @@ export async function exportImage(
     dirname(file),
     `.${basename(file).slice(0, 200)}.${randomBytes(6).toString('hex')}.tmp`,
   );
+  const out = await open(temporary, 'wx', 0o666).catch((error: unknown) => {
+    throw said(error, file);
+  });
   try {
-    await writeArchive(temporary, members, image.record, control);
+    await writeArchive(out, members, image.record, control);
     control.signal?.throwIfAborted();
     // Somebody else may have made one meanwhile.
     if (!force && (await stat(file).catch(() => undefined))) throw exists(file);
     await rename(temporary, file);
   } catch (error) {
-    throw said(error, file);
-  } finally {
     await rm(temporary, { force: true });
+    throw said(error, file);
   }
 }
 
@@ -88,13 +90,12 @@ function json(value: unknown): Buffer {
 }
 
 async function writeArchive(
-  file: string,
+  out: FileHandle,
   members: readonly Member[],
   { name, sizeBytes }: ImageRecord,
   { signal, progress }: ImportControl,
 ): Promise<void> {
   const isDue = pace();
-  const out = await open(file, 'wx', 0o666);
   let written = 0;
   const write = async (bytes: Uint8Array): Promise<void> => {
     for (let at = 0; at < bytes.length;) at += (await out.write(bytes, at)).bytesWritten;
