@@ -79,7 +79,13 @@ describe('labels', () => {
   test('are set and removed, and nothing else changes', async () => {
     const before = store.get('box');
     const added = { from: 'here', new: 'a=b c' };
-    const { image, changed } = await operations.label('box', added, ['walt.node.models', 'no'], false, control);
+    const { image, changed } = await operations.label(
+      'box',
+      added,
+      ['walt.node.models', 'no'],
+      false,
+      control,
+    );
     expect(changed).toBe(true);
     expect(image).toMatchObject({ labels: added, layers: before?.layers, models: [] });
     expect(await textOf(store, 'box', 'etc/motd')).toBe('welcome');
@@ -96,7 +102,9 @@ describe('labels', () => {
   test('those that a node needs stay', async () => {
     nodes = [uses('vnode1', 'off')];
     const change = operations.label('box', { 'walt.node.models': 'qemu-arm-64' }, [], true, control);
-    await expect(change).rejects.toThrow('With these labels it would not be compatible with vnode1 (pc-x86-64).');
+    await expect(change).rejects.toThrow(
+      'With these labels it would not be compatible with vnode1 (pc-x86-64).',
+    );
     await operations.label('box', { 'walt.node.models': 'qemu-arm-64,pc-x86-64' }, [], false, control);
   });
 });
@@ -120,7 +128,9 @@ describe('nodes that run on an image', () => {
     nodes = [uses('a', 'booted')];
     expect(await operations.squash('box', 'flat', false, control)).toMatchObject({ rebooted: [] });
     nodes = [uses('a', 'booted', 'flat')];
-    await expect(operations.squash('box', 'flat', false, control)).rejects.toMatchObject({ code: 'image.exists' });
+    await expect(operations.squash('box', 'flat', false, control)).rejects.toMatchObject({
+      code: 'image.exists',
+    });
     expect(await operations.squash('box', 'flat', true, control)).toMatchObject({ rebooted: ['a'] });
   });
 
@@ -138,7 +148,12 @@ describe('nodes that run on an image', () => {
 describe('one task at a time', () => {
   test('changes an image; others are told which', async () => {
     const { promise, resolve } = Promise.withResolvers<undefined>();
-    const change = operations.change('box', { task: 'squash operation', force: false }, control, () => promise);
+    const change = operations.change(
+      'box',
+      { task: 'squash operation', force: false },
+      control,
+      () => promise,
+    );
     const sentence = 'Cannot open image box because a squash operation is already running.';
     await expect(operations.squash('box', undefined, false, control)).rejects.toThrow(sentence);
     await expect(operations.label('box:latest', { a: 'b' }, [], false, control)).rejects.toThrow(sentence);
@@ -157,7 +172,9 @@ describe('one task at a time', () => {
       await store.import({ path: other, name: 'box', force: true });
       return { config: { ...image.config, created: 'now' } };
     });
-    await expect(change).rejects.toThrow("The image 'box' was replaced meanwhile: nothing was changed. Try again.");
+    await expect(change).rejects.toThrow(
+      "The image 'box' was replaced meanwhile: nothing was changed. Try again.",
+    );
     expect(await textOf(store, 'box', 'etc/motd')).toBe('other');
     expect(readdirSync(join(made.home, 'store/blobs/sha256'))).toHaveLength(3);
   });
@@ -189,7 +206,13 @@ test('the history tells who shares a layer, and of layers that nobody speaks of'
   });
   expect(operations.history('other')).toMatchObject([
     { created: '', createdBy: '', layer: 2, sizeBytes: NASTY[0]?.length, sharedWith: [] },
-    { created: '2025-01-01T00:00:00Z', createdBy: 'ADD root', comment: 'buildkit', layer: 1, sharedWith: ['box'] },
+    {
+      created: '2025-01-01T00:00:00Z',
+      createdBy: 'ADD root',
+      comment: 'buildkit',
+      layer: 1,
+      sharedWith: ['box'],
+    },
   ]);
   expect(() => operations.history('no')).toThrow("No such image 'no'");
 });
@@ -215,7 +238,11 @@ test('df counts each layer once, and gc takes what no image needs', async () => 
   tree.close();
   // The last tree being closed, its image goes by itself.
   await expect.poll(() => operations.usage().partialBytes).toBe(77);
-  expect(operations.usage()).toMatchObject({ unnamed: share(0, 0), unreferenced: share(0, 0), partialBytes: 77 });
+  expect(operations.usage()).toMatchObject({
+    unnamed: share(0, 0),
+    unreferenced: share(0, 0),
+    partialBytes: 77,
+  });
   expect(readFileSync(join(made.home, 'store/bootyard/tmp/work'))).toHaveLength(77);
   expect(await textOf(store, 'box', 'etc/motd')).toBe('welcome');
 });

@@ -34,7 +34,12 @@ test('an OCI archive that skopeo reads digest for digest', async () => {
   );
   const stored = run('skopeo', ['inspect', '--raw', `oci:${join(home, 'store')}:nasty`]);
   expect(sha(Buffer.from(raw))).toBe(sha(Buffer.from(stored)));
-  run('skopeo', ['copy', '--preserve-digests', `oci-archive:${file}:nasty:latest`, `oci:${join(home, 'copy')}:x`]);
+  run('skopeo', [
+    'copy',
+    '--preserve-digests',
+    `oci-archive:${file}:nasty:latest`,
+    `oci:${join(home, 'copy')}:x`,
+  ]);
   const other = new ImageStore(join(home, 'other'));
   expect(await other.import({ path: file, name: 'nasty' })).toEqual(image);
   if (!isRoot) return;
@@ -53,7 +58,9 @@ test('a Docker archive that skopeo reads', async () => {
   expect(sha(Buffer.from(config))).toBe(image.id);
   run('skopeo', ['copy', `docker-archive:${file}:user/nasty:v1`, `oci:${join(home, 'copy')}:x`]);
   expect((await store.import({ path: join(home, 'copy'), name: 'again' })).layers).toEqual(image.layers);
-  expect(await new ImageStore(join(home, 'other')).import({ path: file, name: 'user/nasty:v1' })).toEqual(image);
+  expect(await new ImageStore(join(home, 'other')).import({ path: file, name: 'user/nasty:v1' })).toEqual(
+    image,
+  );
 });
 
 test('the same image gives the same bytes', async () => {
@@ -73,7 +80,9 @@ test('what stands there is replaced with force only, and never by half', async (
   const controller = new AbortController();
   const cancelling = { signal: controller.signal, progress: () => controller.abort(new Error('aborted')) };
   const before = snapshot(home);
-  await expect(operations.export('box', to(file, 'oci-archive', true), cancelling)).rejects.toThrow('aborted');
+  await expect(operations.export('box', to(file, 'oci-archive', true), cancelling)).rejects.toThrow(
+    'aborted',
+  );
   expect(snapshot(home)).toEqual(before);
   expect(readFileSync(file, 'utf8')).toBe('mine');
   await operations.export('box', to(file, 'oci-archive', true), control);
@@ -90,6 +99,8 @@ test.each([
   const { home, store, operations, put } = set();
   await store.import({ path: put('root.tar', ROOT), name: 'box' });
   const file = join(home, name);
-  await expect(operations.export('box', to(file), control)).rejects.toThrow(`'${file}' cannot be written: ${why}.`);
+  await expect(operations.export('box', to(file), control)).rejects.toThrow(
+    `'${file}' cannot be written: ${why}.`,
+  );
   await expect(operations.export('no', to(file), control)).rejects.toThrow("Error: No such image 'no'.");
 });
