@@ -84,11 +84,12 @@ function movedKeys(xattrs: ReadonlyMap<string, Xattrs>, copy: HostCopy): Map<str
   return new Map([...xattrs].map(([path, found]) => [place(path, copy), found]));
 }
 
-function xattrsOf({ arrays, count, path }: LayerIndex): Map<string, Xattrs> {
+function xattrsOf(index: LayerIndex): Map<string, Xattrs> {
+  const { arrays } = index;
   const found = new Map<string, Xattrs>();
-  for (let at = 0; at < count; at++) {
+  for (let at = 0; at < index.count; at++) {
     const bytes = arrays.xattrs.subarray(arrays.xattrEnd[at], arrays.xattrEnd[at + 1]);
-    if (bytes.length > 0) found.set(path(at), keptXattrs(decodeXattrs(bytes)));
+    if (bytes.length > 0) found.set(index.path(at), keptXattrs(decodeXattrs(bytes)));
   }
   return found;
 }

@@ -17,7 +17,7 @@ export interface ExportedImage {
   record: ImageRecord;
   manifest: Descriptor;
   /** the file of a blob (64 hex digits) */
-  blob(hex: string): string;
+  blob: (hex: string) => string;
 }
 /** A member of an archive: bytes, or a file that has them. */
 type Member = { path: string } & ({ content: Buffer } | { file: string });
