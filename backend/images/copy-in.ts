@@ -137,14 +137,24 @@ export function directoryPath(tree: ImageTree, directory: number): string {
   return names.join('/');
 }
 
+/** What the kernel shows for owners that a user namespace does not have (/proc/sys/kernel/overflowuid). */
+const OVERFLOW = 65534;
+const ALL_IDS = 0xffffffff;
+
 /** In the lab's user namespace owners have other numbers than on the host; those that it cannot tell are root's. */
 function setHostOwners({ arrays }: LayerIndex): void {
   for (const field of ['uid', 'gid'] as const) {
     const ranges = readFileSync(`/proc/self/${field}_map`, 'utf8').trim().split('\n');
     const map = ranges.map((line) => line.trim().split(/\s+/).map(Number));
-    arrays[field].forEach((id, at) => {
-      const range = map.find(([inside = 0, , count = 0]) => id >= inside && id < inside + count);
-      arrays[field][at] = range ? id - (range[0] ?? 0) + (range[1] ?? 0) : 0;
-    });
+    arrays[field].forEach((id, at) => (arrays[field][at] = hostOwner(id, map)));
   }
+}
+
+/** `map`: lines of user_namespaces(7)'s uid_map: first number inside, first number outside, how many */
+export function hostOwner(id: number, map: readonly (readonly number[])[]): number {
+  const isHost = map.some(([, , count]) => count === ALL_IDS);
+  const range = map.find(([inside = 0, , count = 0]) => id >= inside && id < inside + count);
+  if (!range || (id === OVERFLOW && !isHost)) return 0;
+  const [inside = 0, outside = 0] = range;
+  return id - inside + outside;
 }

@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ImageCopier } from '../../backend/api/image-copy.ts';
+import { hostOwner } from '../../backend/images/copy-in.ts';
 import { ImageOperations } from '../../backend/nodes/image-operations.ts';
 import type { NodeInfo } from '../../backend/nodes/info.ts';
 import type { ImageStore } from '../../backend/images/store.ts';
@@ -229,6 +230,18 @@ describe('into an image', () => {
     expect(await attributes()).toEqual(['0:0', '']);
     await copy('a', 'box:/', { archive: true });
     expect(await attributes()).toEqual(['1234:5678', 'kept']);
+  });
+
+  test('owners are those of the host, also in a user namespace', () => {
+    const host = [[0, 0, 4_294_967_295]];
+    const plain = [
+      [0, 1000, 1],
+      [1, 100_000, 65_536],
+    ];
+    expect([0, 1234, 65_534].map((id) => hostOwner(id, host))).toEqual([0, 1234, 65_534]);
+    expect([0, 1, 34, 65_534, 70_000].map((id) => hostOwner(id, plain))).toEqual([
+      1000, 100_000, 100_033, 0, 0,
+    ]);
   });
 
   test('nodes that run on the image are rebooted, with consent', async () => {
