@@ -148,6 +148,7 @@ export class ImageStore {
     createdBy: string;
     force?: boolean;
     signal?: AbortSignal;
+    check?: () => void;
   }): Promise<ImageRecord> {
     const { base, layer, createdBy, ...options } = params;
     this.checkName(params.name, params.force);

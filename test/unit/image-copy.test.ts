@@ -350,6 +350,14 @@ describe('out of an image', () => {
     expect(readdirSync(join(home, 'store/bootyard/tmp'))).toEqual([]);
   });
 
+  test('a cancelled copy leaves nothing', async () => {
+    const controller = new AbortController();
+    const progress = (): void => controller.abort(new Error('aborted'));
+    const request = { from: 'box:/d', to: 'there', folder: host, archive: false, force: false };
+    await expect(copier.copy(request, { signal: controller.signal, progress })).rejects.toThrow('abort');
+    expect([readdirSync(host), readdirSync(join(home, 'store/bootyard/tmp'))]).toEqual([[], []]);
+  });
+
   test('the nasty ones: no device, no way out of the destination', async () => {
     const evil = tarOf([
       link('out', host),
