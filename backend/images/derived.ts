@@ -36,7 +36,7 @@ export function withLayer(config: Config, { digest }: { digest: string }, create
 
 /** A configuration with one layer in the place of all: the steps that made those are still told. */
 export function withOneLayer(config: Config, { digest }: { digest: string }, createdBy: string): Config {
-  const steps = fullHistory(config).map((step) => ({ ...step, empty_layer: true }));
+  const steps = (config.history ?? []).map((step) => ({ ...step, empty_layer: true }));
   const empty = { ...config, history: steps, rootfs: { ...config.rootfs, diff_ids: [] } };
   return withLayer(empty, { digest }, createdBy);
 }
