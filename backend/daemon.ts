@@ -6,6 +6,7 @@ import { RpcServer } from './agent/rpc-server.ts';
 import { labKeys, sshArgv } from './agent/ssh.ts';
 import { StreamServer } from './agent/stream-server.ts';
 import { makeHandlers, imageInfos, type HandlerParts } from './api/handlers.ts';
+import { ImageCopier } from './api/image-copy.ts';
 import type { LabStatus } from './api/lab.ts';
 import { ownVersion } from './api/runtime.ts';
 import { ApiServer } from './api/server.ts';
@@ -33,6 +34,7 @@ import { LabNetwork, NETWORK } from './lab/network.ts';
 import { answerRouterSolicitations } from './lab/router.ts';
 import { SwapProcess } from './lab/swap-process.ts';
 import { NodeContact } from './nodes/contact.ts';
+import { ImageOperations } from './nodes/image-operations.ts';
 import { ImageSaver } from './nodes/image-saver.ts';
 import { UPLINK } from './lab/uplink.ts';
 import { NodeManager } from './nodes/manager.ts';
@@ -225,6 +227,11 @@ async function main(): Promise<void> {
     users: (image) => nodes.list().filter((node) => node.image === image),
     reboot: (names) => nodes.reboot(names, false),
   });
+  const operations = new ImageOperations({
+    images,
+    nodes: () => nodes.list(),
+    reboot: (names) => nodes.reboot(names, false),
+  });
   const servers = [dhcp, tftp, http, nfs, dns, ntp, streams, rpc, forwards];
   nodeServers.push(http, nfs, dns, streams, rpc, forwards, { dropClient: (client) => tftp.drop(client) });
 
@@ -254,6 +261,8 @@ async function main(): Promise<void> {
     nodes,
     images,
     linter: { lint: (name, control) => linter.lint(planner.image(name), control) },
+    operations,
+    copier: new ImageCopier(images, operations),
     ports,
     saver,
     contact: new NodeContact({ addressOf: (node) => nodes.reachableAddress(node), ask: askNode }),

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { changeMethods } from './change.ts';
 import { contactMethods } from './contact.ts';
 import { imageMethods } from './image.ts';
+import { imageOperationMethods } from './image-operations.ts';
 import { labMethods } from './lab.ts';
 import { nodeMethods } from './node.ts';
 import { portMethods } from './port.ts';
@@ -12,6 +13,7 @@ export const methods = {
   ...labMethods,
   ...nodeMethods,
   ...imageMethods,
+  ...imageOperationMethods,
   ...portMethods,
   ...saveMethods,
   ...contactMethods,

@@ -1,10 +1,14 @@
 import { BootyardError } from '../errors.ts';
 import type { Timeline } from '../events/timeline.ts';
+import { layerUsers, ownBytes } from '../images/history.ts';
+import { type ImageOperations, inUse } from '../nodes/image-operations.ts';
 import type { NodeInfo } from '../nodes/info.ts';
 import { settingInfos, settingProblems } from '../nodes/setting-info.ts';
 import type { contactMethods } from './contact.ts';
 import type { ByteStream, CallContext, CheckedParams, Result } from './contract.ts';
 import type { Finding, ImageInfo } from './image.ts';
+import type { ImageCopier } from './image-copy.ts';
+import { imageOperationHandlers, type OperationHandlers } from './image-operation-handlers.ts';
 import type { LabStatus } from './lab.ts';
 import type { PortInfo } from './port.ts';
 import type { saveMethods } from './save.ts';
@@ -50,9 +54,12 @@ export interface NodeActions {
 }
 
 /** An image as the store knows it, which does not know of nodes. */
-export type StoredImage = Omit<ImageInfo, 'inUse' | 'nodes' | 'layers'> & { layers: readonly unknown[] };
+export type StoredImage = Omit<ImageInfo, 'inUse' | 'nodes' | 'layers' | 'ownBytes'> & {
+  layers: readonly { digest: string; size: number }[];
+};
 export interface ImageActions {
   list(): StoredImage[] | Promise<StoredImage[]>;
+  unnamed(): StoredImage[];
   import(
     params: CheckedParams<'image.import'> &
       Pick<CallContext, 'signal' | 'progress'> & { warn: (sentence: string) => void },
@@ -91,6 +98,8 @@ export interface HandlerParts {
   nodes: NodeActions;
   images: ImageActions;
   linter: LintActions;
+  operations: Pick<ImageOperations, keyof ImageOperations>;
+  copier: Pick<ImageCopier, 'copy'>;
   ports: PortActions;
   saver: SaveActions;
   contact: ContactActions;
@@ -108,6 +117,7 @@ export function makeHandlers(parts: HandlerParts): ServedHandlers {
     ...labHandlers(parts),
     ...nodeHandlers(parts),
     ...imageHandlers(parts),
+    ...imageOperationHandlers({ ...parts, info: (image) => infoOf(parts, image) }),
     ...portHandlers(parts),
     ...saveHandlers(parts),
     ...contactHandlers(parts),
@@ -185,7 +195,8 @@ function nodeHandlers({
 
 type SaveHandlers = Pick<ServedHandlers, keyof typeof saveMethods>;
 
-function saveHandlers({ saver, nodes, imagesChanged }: HandlerParts): SaveHandlers {
+function saveHandlers(parts: HandlerParts): SaveHandlers {
+  const { saver, imagesChanged } = parts;
   return {
     'node.diff': ({ node, saveAs }, context) => {
       if (saveAs) saver.checkName(saveAs.image, saveAs.force);
@@ -194,7 +205,7 @@ function saveHandlers({ saver, nodes, imagesChanged }: HandlerParts): SaveHandle
     'node.save': async ({ id, image, force }, context) => {
       const stored = await saver.save(id, image, force, context);
       imagesChanged();
-      return withNodes(stored, nodes.list());
+      return await infoOf(parts, stored);
     },
     'node.dropDiff': ({ id }) => {
       saver.drop(id);
@@ -240,12 +251,15 @@ function portHandlers({ ports }: HandlerParts): HandlersOf<'port'> {
   };
 }
 
-function imageHandlers(parts: HandlerParts): HandlersOf<'image'> {
-  const { images, linter, nodes, imagesChanged } = parts;
+function imageHandlers(parts: HandlerParts): Omit<HandlersOf<'image'>, keyof OperationHandlers> {
+  const { images, linter, operations, imagesChanged } = parts;
   return {
     'image.list': async (params) => {
       const all = await imageInfos(parts);
-      return params.images === undefined ? all : params.images.map((name) => imageNamed(all, name));
+      if (params.images !== undefined) return params.images.map((name) => imageNamed(all, name));
+      const named = await images.list();
+      const unnamed = params.all ? images.unnamed() : [];
+      return [...all, ...unnamed.map((image) => withNodes(image, [], layerUsers([...named, image])))];
     },
     'image.import': async (params, context) => {
       const { signal, progress } = context;
@@ -253,13 +267,21 @@ function imageHandlers(parts: HandlerParts): HandlersOf<'image'> {
       const warn = (sentence: string): void => void warnings.push(sentence);
       const stored = await images.import({ ...params, signal, progress, warn });
       imagesChanged();
-      return { ...withNodes(stored, nodes.list()), warnings };
+      return { ...(await infoOf(parts, stored)), warnings };
     },
     'image.lint': ({ image }, context) => linter.lint(image, context),
     'image.remove': async (params) => {
       const all = await imageInfos(parts);
       const chosen = [...new Set(params.images)].map((name) => imageNamed(all, name));
-      for (const image of chosen) if (image.inUse) throw inUse(image);
+      for (const image of chosen) {
+        if (image.inUse) {
+          throw inUse(
+            image.name,
+            image.nodes.map((name) => ({ name })),
+          );
+        }
+        operations.checkIdle(image.name);
+      }
       for (const image of chosen) await images.remove(image.name);
       imagesChanged();
       return {};
@@ -267,15 +289,34 @@ function imageHandlers(parts: HandlerParts): HandlersOf<'image'> {
   };
 }
 
-/** All images, each with the nodes that boot it. */
+/** All images that have a name, each with the nodes that boot it. */
 export async function imageInfos(parts: Pick<HandlerParts, 'images' | 'nodes'>): Promise<ImageInfo[]> {
   const nodes = parts.nodes.list();
-  return (await parts.images.list()).map((image) => withNodes(image, nodes));
+  const all = await parts.images.list();
+  const users = layerUsers(all);
+  return all.map((image) => withNodes(image, nodes, users));
 }
 
-function withNodes(image: StoredImage, nodes: NodeInfo[]): ImageInfo {
+async function infoOf({ images, nodes }: HandlerParts, image: StoredImage): Promise<ImageInfo> {
+  const others = (await images.list()).filter(({ name }) => name !== image.name);
+  return withNodes(image, nodes.list(), layerUsers([...others, image]));
+}
+
+/** One without a name is there because something needs it. */
+function withNodes(
+  image: StoredImage,
+  nodes: NodeInfo[],
+  layerUsers: ReadonlyMap<string, number>,
+): ImageInfo {
   const users = nodes.filter((node) => node.image === image.name).map((node) => node.name);
-  return { ...image, layers: image.layers.length, inUse: users.length > 0, nodes: users };
+  const inUse = users.length > 0 || image.name === '';
+  return {
+    ...image,
+    layers: image.layers.length,
+    ownBytes: ownBytes(image, layerUsers),
+    inUse,
+    nodes: users,
+  };
 }
 
 function imageNamed(images: ImageInfo[], name: string): ImageInfo {
@@ -284,10 +325,4 @@ function imageNamed(images: ImageInfo[], name: string): ImageInfo {
   throw new BootyardError('image.unknown', `Error: No such image '${name}'. (tip: bootyard image show)`, {
     image: name,
   });
-}
-
-function inUse(image: ImageInfo): BootyardError {
-  const nodes = image.nodes.join(', ');
-  const sentence = `Sorry, cannot proceed because the image is in use. Nodes that boot '${image.name}': ${nodes}.`;
-  return new BootyardError('image.inUse', sentence, { image: image.name, nodes: image.nodes });
 }

@@ -8,6 +8,8 @@ export const ImageInfo = z.object({
   labels: z.record(z.string(), z.string()),
   /** uncompressed bytes of all layers */
   sizeBytes: z.number(),
+  /** those of the layers that no other image has */
+  ownBytes: z.number(),
   /** ISO time */
   created: z.string(),
   inUse: z.boolean(),
@@ -34,7 +36,11 @@ export const Finding = z.object({
 export type Finding = z.infer<typeof Finding>;
 
 export const imageMethods = {
-  'image.list': method(z.object({ images: z.array(z.string()).optional() }), z.array(ImageInfo)),
+  /** `all`: also those without a name, which is '' then, that running nodes or snapshots still need. */
+  'image.list': method(
+    z.object({ images: z.array(z.string()).optional(), all: z.boolean().optional() }),
+    z.array(ImageInfo),
+  ),
   /** `path`: absolute; a root file system tar, an OCI or Docker archive, an OCI layout or a root folder. Progress, cancel. */
   'image.import': method(
     z.object({

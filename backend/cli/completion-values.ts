@@ -1,6 +1,7 @@
 import type { Argument, Command, Option } from 'commander';
 import type { ApiClient } from '../api/client.ts';
 import { DEFAULT_IMAGES } from '../api/default-images.ts';
+import { DIFF_ORDERS, EXPORT_FORMATS } from '../api/image-operations.ts';
 import { connectToLab } from '../api/lab-control.ts';
 import { MODEL_NAMES, settingInfos } from '../api/node.ts';
 import { completionScripts } from './completion-scripts.ts';
@@ -13,7 +14,7 @@ type Source = (last: string, before: readonly string[]) => Promise<string[]> | s
 const nodes: Source = () => askLab(nodeNames);
 const images: Source = () => askLab(async (client) => (await client.call('image.list', {})).map(nameOf));
 const snapshots: Source = (_, [node = '']) => askLab((client) => snapshotNames(client, node));
-const models: Source = () => [...MODEL_NAMES];
+const models = (): string[] => [...MODEL_NAMES];
 
 /** Arguments by their names; where a name means something else for a verb, by that of the verb and its noun, too. */
 const ARGUMENTS: Readonly<Record<string, Source>> = {
@@ -25,6 +26,7 @@ const ARGUMENTS: Readonly<Record<string, Source>> = {
     return names.map((name) => stem + name);
   },
   image: images,
+  'other-image': images,
   settings,
   source: locations,
   destination: async () => [...(await locations()), 'booted-image'],
@@ -32,6 +34,12 @@ const ARGUMENTS: Readonly<Record<string, Source>> = {
   shell: () => Object.keys(completionScripts),
   'snapshot restore name': snapshots,
   'snapshot remove name': snapshots,
+  'image cp source': imageLocations,
+  'image cp destination': imageLocations,
+  'image label labels': async (_, [image = '']) => [
+    ...(await askLab((client) => labelNames(client, image))).map((name) => `${name}=`),
+    ...models().map((model) => `walt.node.models=${model}`),
+  ],
   'image build-default name': () => [...DEFAULT_IMAGES],
 };
 
@@ -39,6 +47,9 @@ const OPTIONS: Readonly<Record<string, Source>> = {
   '--image': images,
   '--model': models,
   '--set': settings,
+  '--by': () => [...DIFF_ORDERS],
+  '--format': () => [...EXPORT_FORMATS],
+  '--remove': (_, [image = '']) => askLab((client) => labelNames(client, image)),
   '--from': async (last) => {
     const [node = ''] = last.split('@');
     if (!last.includes('@')) return (await askLab(nodeNames)).map((name) => `${name}@`);
@@ -70,10 +81,20 @@ async function locations(): Promise<string[]> {
   return (await askLab(nodeNames)).map((name) => `${name}:`);
 }
 
+async function imageLocations(): Promise<string[]> {
+  return (await askLab(async (client) => (await client.call('image.list', {})).map(nameOf))).map(
+    (name) => `${name}:`,
+  );
+}
+
 const nameOf = ({ name }: { name: string }) => name;
 const nodeNames = async (client: ApiClient) => (await client.call('node.list', {})).map(nameOf);
 const snapshotNames = async (client: ApiClient, node: string) =>
   (await client.call('node.snapshotList', { node })).map(nameOf);
+async function labelNames(client: ApiClient, image: string): Promise<string[]> {
+  const [found] = await client.call('image.list', { images: [image] });
+  return Object.keys(found?.labels ?? {});
+}
 async function diskNames(client: ApiClient, node: string): Promise<string[]> {
   const disks = (await client.call('node.disks', { node })).map(nameOf);
   const copies = (await client.call('node.imageCopies', { node })).map(nameOf);

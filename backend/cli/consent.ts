@@ -2,8 +2,8 @@ import { BootyardError } from '../errors.ts';
 import type { LabSession } from './session.ts';
 
 export interface Consent {
-  /** of the daemon's refusal */
-  code: string;
+  /** of the daemon's refusal, one or several */
+  code: string | readonly string[];
   /** asked after the refusal's sentence */
   question: string;
   /** what a user who says no reads */
@@ -24,7 +24,7 @@ export async function withConsent(
   try {
     await act(force);
   } catch (error) {
-    if (!(error instanceof BootyardError) || error.code !== code) throw error;
+    if (!(error instanceof BootyardError) || ![code].flat().includes(error.code)) throw error;
     if (!session.interactive) throw withHint(error);
     if (await session.confirm(`${error.message}\n${question}`)) await act(true);
     else {

@@ -3,15 +3,16 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { buildDefaultImages, type BuildDefaultOptions, DEFAULT_IMAGES } from '../api/default-images.ts';
 import type { Params } from '../api/contract.ts';
-import type { ImageInfo } from '../api/image.ts';
 import { addImageLint } from './image-lint.ts';
+import { imageDetails, imageTable } from './image-listing.ts';
+import { addImageOperations } from './image-operations.ts';
 import type { LabSession, Session } from './session.ts';
-import { formatSize, formatTable } from './table.ts';
 import { collect, nameValuePairs, UsageError } from './usage.ts';
 
 interface ShowOptions {
   json?: boolean;
   namesOnly?: boolean;
+  all?: boolean;
 }
 
 export function addImageCommands(program: Command, session: Session): void {
@@ -31,8 +32,12 @@ export function addImageCommands(program: Command, session: Session): void {
     });
   image
     .command('show')
-    .description('list images')
+    .description('list images; own: bytes that no other image has')
     .argument('[image...]')
+    .option(
+      '--all',
+      'show all there is to know, and images without a name that nodes or snapshots still need',
+    )
     .option('--json', 'print JSON')
     .option('--names-only', 'print names only')
     .action((names: string[], options: ShowOptions) => session.withLab((lab) => show(lab, names, options)));
@@ -44,6 +49,7 @@ export function addImageCommands(program: Command, session: Session): void {
     .action(async (images: string[]) => {
       await session.withLab((lab) => lab.call('image.remove', { images }));
     });
+  addImageOperations(image, session);
   image
     .command('build-default')
     .description('build the default images from Debian packages; those that are there stay')
@@ -94,27 +100,15 @@ async function importImage(lab: LabSession, request: Params<'image.import'>): Pr
 }
 
 async function show(lab: LabSession, names: string[], options: ShowOptions): Promise<void> {
-  const images = await lab.call('image.list', names.length > 0 ? { images: names } : {});
+  const images = await lab.call('image.list', names.length > 0 ? { images: names } : { all: options.all });
   if (options.json) return lab.session.printJson(images);
-  if (options.namesOnly) return images.forEach((image) => lab.session.print(image.name));
+  if (options.namesOnly) return images.forEach((image) => lab.session.print(image.name || '<none>'));
   if (images.length === 0) {
     return lab.session.print(
       'There is no image yet.\nBuild the default ones with `bootyard image build-default`.',
     );
   }
-  lab.session.print(imageTable(images));
-}
-
-function imageTable(images: ImageInfo[]): string {
-  const header = ['name', 'in_use', 'created', 'size', 'compatibility'];
-  const rows = images.map((image) => [
-    image.name,
-    image.inUse ? 'True' : 'False',
-    image.created.slice(0, 19).replace('T', ' '),
-    formatSize(image.sizeBytes),
-    image.models.join(','),
-  ]);
-  return formatTable(header, rows);
+  lab.session.print(options.all ? imageDetails(images) : imageTable(images));
 }
 
 async function buildDefault(lab: LabSession, request: BuildDefaultOptions): Promise<void> {

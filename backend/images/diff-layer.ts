@@ -2,7 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BootyardError } from '../errors.ts';
 import { EntryType, type LayerIndex } from './layer-index.ts';
-import { pace } from './pace.ts';
+import { megabytes, pace } from './pace.ts';
 import type { ImportControl, StagedLayer, Staging } from './staging.ts';
 import { END_OF_TAR, entryHeader, padding, type TarEntry, type TarEntryType } from './tar-writer.ts';
 import { shown } from './tar-path.ts';
@@ -95,6 +95,7 @@ class Differ {
   readonly #handle: FileHandle;
   readonly #control: ImportControl;
   readonly #places = new Map<string, number>();
+  readonly #changed = new Set<string>();
   /** bytes of files that were compared */
   #compared = 0;
   /** inodes of the image */
@@ -128,6 +129,7 @@ class Differ {
       this.#places.set(path, at);
       const old = this.#baseInode(path);
       if (old !== 0 && (await this.#isSame(at, old))) continue;
+      this.#changed.add(path);
       const made = this.#entry(at, path);
       made.entry.xattrs = await this.#newXattrs(at, old);
       entries.push(made);
@@ -217,6 +219,10 @@ class Differ {
     const { arrays } = this.#index;
     const type = arrays.type[at] ?? 0;
     const stat = base.stat(old);
+    if (type === EntryType.hardlink) {
+      const target = this.#linkOf(at);
+      return this.#places.has(target) && !this.#changed.has(target) && this.#baseInode(target) === old;
+    }
     if (TYPES[type] !== stat.type) return false;
     const isSameList = this.#sees(old) ? sameXattrs : includesXattrs;
     if (!isSameList(keptXattrs(base.xattrs(old)), this.#xattrs(at))) return false;
@@ -314,10 +320,6 @@ class Differ {
       done += bytesRead;
     }
   }
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 function readable(path: string): string {

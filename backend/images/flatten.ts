@@ -205,6 +205,7 @@ class TreeWriter {
       view.setUint32(at + field, seconds);
       view.setUint32(at + field + 4, pick('mtimeNs'));
     }
+    this.#tree.layer[inode.number] = inode.layer;
     const { size, used } = this.#content(inode);
     view.setBigUint64(at + Fattr.size, BigInt(size));
     view.setBigUint64(at + Fattr.used, BigInt(Math.ceil(used / 4096) * 4096));
@@ -223,7 +224,6 @@ class TreeWriter {
     }
     if (inode.type !== EntryType.file) return { size: 0, used: 0 };
     const size = arrays.size[inode.entry] ?? 0;
-    this.#tree.layer[inode.number] = inode.layer;
     this.#tree.data[inode.number] = arrays.data[inode.entry] ?? 0;
     return { size, used: arrays.sparse[inode.entry] === 1 ? this.#pieces(inode, arrays) : size };
   }

@@ -95,6 +95,17 @@ export class LayoutFolder {
     return join(this.temporary, randomBytes(8).toString('hex'));
   }
 
+  /** Bytes on disk: of each blob by its digest, of what is derived from them, and of work under way. */
+  sizes(): { blobs: Map<string, number>; derived: number; temporary: number } {
+    const derived = [this.#layers, this.#trees, this.#manifests].map(sizesIn);
+    const sum = (sizes: Iterable<number>): number => [...sizes].reduce((total, size) => total + size, 0);
+    return {
+      blobs: sizesIn(this.#blobs),
+      derived: sum(derived.map((sizes) => sum(sizes.values()))),
+      temporary: sum(sizesIn(this.temporary).values()),
+    };
+  }
+
   /**
    * Removes blobs and derived files that are not in `blobs` or `trees` (64 hex digits each). They vanish at once; their
    * disk space is given back in the background, before the promise is fulfilled.
@@ -114,4 +125,14 @@ export class LayoutFolder {
     sweep(this.#trees, trees);
     for (const file of garbage) await rm(file, { recursive: true, force: true });
   }
+}
+
+/** Bytes of the files in a folder and below, by their names there. */
+function sizesIn(folder: string): Map<string, number> {
+  const sizes = new Map<string, number>();
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    const found = statSync(join(folder, name), { throwIfNoEntry: false });
+    if (found?.isFile()) sizes.set(name, found.size);
+  }
+  return sizes;
 }

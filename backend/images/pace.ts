@@ -10,3 +10,7 @@ export function pace(): () => boolean {
     return true;
   };
 }
+
+export function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}

@@ -3,15 +3,18 @@ import type { Publish } from '../events/bus.ts';
 import { readImage } from './import.ts';
 import { importWarnings } from './import-warnings.ts';
 import type { LayerIndex } from './layer-index.ts';
+import type { ExportedImage } from './export.ts';
 import { LayoutFolder } from './layout-folder.ts';
 import { type ImageManifest, loadManifest, makeManifest } from './manifest.ts';
 import { imageName } from './names.ts';
 import { mergeInSlices } from './merge-layers.ts';
-import { Config, REF_NAME, parseDocument, type Descriptor } from './oci.ts';
+import { Config, hexOf, REF_NAME, parseDocument, type Descriptor } from './oci.ts';
+import { checkLayerCount, withLayer } from './derived.ts';
 import { type ImageRecord, recordOf, type StoredManifest, storeImage } from './records.ts';
 import { type ImportControl, type StagedLayer, Staging } from './staging.ts';
 import { TreeCache } from './tree-cache.ts';
 import { type ImageTree, treeId } from './tree.ts';
+import { type StoreUsage, usageOf } from './usage.ts';
 
 export type { ImageRecord } from './records.ts';
 export type { ImportProgress } from './staging.ts';
@@ -39,6 +42,23 @@ interface Entry {
   manifest: Descriptor;
   name: string | undefined;
   record: ImageRecord;
+}
+
+/** A stored image whose content stays while `tree` is open. */
+export interface OpenImage extends ExportedImage {
+  config: Config;
+  tree: ImageTree;
+}
+export interface Derived {
+  config: Config;
+  added?: StagedLayer[];
+  squashed?: StagedLayer;
+}
+export interface DeriveOptions {
+  name: string;
+  force?: boolean;
+  signal?: AbortSignal;
+  check?: () => void;
 }
 
 /** Manifests of images that are gone: as many are kept. */
@@ -129,48 +149,117 @@ export class ImageStore {
     createdBy: string;
     force?: boolean;
     signal?: AbortSignal;
+    check?: () => void;
   }): Promise<ImageRecord> {
-    const { signal } = params;
-    const name = imageName(params.name);
-    this.#checkFree(name, params.force);
-    const { record, tree } = await this.#open(params.base);
+    const { base, layer, createdBy, ...options } = params;
+    this.checkName(params.name, params.force);
+    const entry = this.#entries.find(({ record }) => record.id === base);
+    if (!entry) throw gone(base);
+    const image = await this.#open(entry);
+    try {
+      const config = withLayer(image.config, layer, createdBy);
+      return await this.derive(image, { config, added: [layer] }, options);
+    } finally {
+      image.tree.close();
+    }
+  }
+
+  /**
+   * Makes an image of another one that is open: `config` becomes its configuration; `added` come on top of its layers, or
+   * `squashed` takes their place. `check` may refuse at the last moment. Throws as `addLayer`, and `image.tooManyLayers`.
+   */
+  async derive(base: OpenImage, made: Derived, options: DeriveOptions): Promise<ImageRecord> {
+    const { signal, force } = options;
+    const name = imageName(options.name);
+    const { added = [], squashed } = made;
+    const below = squashed ? [] : base.record.layers;
+    const layers = squashed ? [squashed] : added;
+    if (added.length > 0) checkLayerCount(base.record);
     try {
       signal?.throwIfAborted();
-      const indexes = [...(await this.#trees.indexes(record)), params.layer.index];
-      const digests = [...record.layers, params.layer].map(({ digest }) => digest);
-      const image = {
-        config: this.#extendedConfig(record.id, params.layer.digest, params.createdBy),
-        base: record.layers,
-        layers: [params.layer],
-        tree: await mergeInSlices(indexes, treeId(digests), signal),
-      };
-      const stored = storeImage(this.#folder, image, {}, () => this.#checkFree(name, params.force));
+      const lower = squashed ? [] : await this.#trees.indexes(base.record);
+      const id = treeId([...below, ...layers].map(({ digest }) => digest));
+      const tree = await mergeInSlices([...lower, ...layers.map(({ index }) => index)], id, signal);
+      const image = { config: Buffer.from(JSON.stringify(made.config)), base: below, layers, tree };
+      const stored = storeImage(this.#folder, image, {}, () => {
+        this.#checkFree(name, force);
+        options.check?.();
+      });
       return this.#add(name, stored);
     } finally {
-      tree.close();
       await this.collect();
     }
   }
 
-  async #open(id: string): Promise<{ record: ImageRecord; tree: ImageTree }> {
-    const tree = await this.tree(id);
-    const entry = this.#entries.find((candidate) => candidate.record.id === id);
-    if (entry) return { record: entry.record, tree };
-    tree.close();
-    throw gone(id);
+  /** An image by its name, to read its parts; `tree.close()` lets it go. Throws `image.unknown`. */
+  open(name: string): Promise<OpenImage> {
+    return this.#open(this.#named(name));
   }
 
-  #extendedConfig(id: string, layer: string, createdBy: string): Buffer {
-    const config = parseDocument(Config, this.#folder.readBlob(id), 'configuration');
-    const created = new Date().toISOString();
-    return Buffer.from(
-      JSON.stringify({
-        ...config,
-        created,
-        rootfs: { ...config.rootfs, diff_ids: [...config.rootfs.diff_ids, `sha256:${layer}`] },
-        history: [...(config.history ?? []), { created, created_by: createdBy }],
-      }),
-    );
+  async #open({ record, manifest }: Entry): Promise<OpenImage> {
+    const tree = await this.#trees.open(record);
+    try {
+      return {
+        record,
+        manifest,
+        tree,
+        config: this.config(record.id),
+        blob: (hex) => this.#folder.blob(hex),
+      };
+    } catch (error) {
+      tree.close();
+      throw error;
+    }
+  }
+
+  /** The configuration of an image that is there. */
+  config(id: string): Config {
+    return parseDocument(Config, this.#folder.readBlob(id), 'configuration');
+  }
+
+  /** Gives an image one more name. Throws `image.unknown`, `image.exists`. */
+  duplicate(name: string, as: string): ImageRecord {
+    const free = imageName(as);
+    const entry = this.#named(name);
+    this.#checkFree(free);
+    return this.#add(free, entry);
+  }
+
+  /** Throws as `duplicate`. */
+  rename(name: string, as: string): ImageRecord {
+    const free = imageName(as);
+    const entry = this.#named(name);
+    this.#checkFree(free);
+    const old = entry.record.name;
+    this.#entries = this.#entries.filter((other) => other !== entry);
+    const record = this.#add(free, entry);
+    this.#options.publish?.({ kind: 'image', phase: 'removed', name: old });
+    return record;
+  }
+
+  /** Throws `image.unknown`. */
+  named(name: string): ImageRecord {
+    return this.#named(name).record;
+  }
+
+  #named(name: string): Entry {
+    const record = this.get(name);
+    const entry = this.#entries.find((candidate) => candidate.record === record);
+    if (entry) return entry;
+    throw new BootyardError('image.unknown', `Error: No such image '${name}'. (tip: bootyard image show)`, {
+      image: name,
+    });
+  }
+
+  /** Images without a name, which nodes or snapshots still need. */
+  unnamed(): ImageRecord[] {
+    const named = new Set(this.list().map(({ id }) => id));
+    return this.#entries.map(({ record }) => record).filter(({ id }) => !named.has(id));
+  }
+
+  usage(): StoreUsage {
+    const documents = this.#entries.flatMap(({ manifest, record }) => [hexOf(manifest.digest), record.id]);
+    return usageOf(this.#folder, [...this.list(), ...this.unnamed()], new Set(documents));
   }
 
   /** Throws for a name that no image may have, and, without `force`, for one that an image has. */
@@ -203,12 +292,7 @@ export class ImageStore {
 
   /** Takes an image's name away. Its content goes as soon as no tree of it is open. */
   async remove(name: string): Promise<void> {
-    const record = this.get(name);
-    if (!record) {
-      throw new BootyardError('image.unknown', `Error: No such image '${name}'. (tip: bootyard image show)`, {
-        image: name,
-      });
-    }
+    const record = this.named(name);
     this.#forget(record.name);
     this.#save();
     this.#options.publish?.({ kind: 'image', phase: 'removed', name: record.name });

@@ -16,6 +16,10 @@ export interface TarEntry {
   gid?: number;
   /** seconds since the epoch */
   mtime?: number;
+  /** nanoseconds on top of a whole `mtime`; a number with both would not be exact */
+  mtimeNs?: number;
+  /** of a file whose data is a map and pieces (GNU tar's format 1.0, `sparseMap`): the bytes of the file when it is read */
+  sparseSize?: number;
   content?: Uint8Array;
   /** of a symbolic or hard link */
   target?: string;
@@ -88,7 +92,14 @@ export function entryHeader(entry: TarEntry, size: number): Buffer {
   if (size > MAX_SIZE) text('size', String(size));
   if ((entry.uid ?? 0) > MAX_ID) text('uid', String(entry.uid));
   if ((entry.gid ?? 0) > MAX_ID) text('gid', String(entry.gid));
-  if (!Number.isInteger(mtime) || mtime < 0 || mtime > MAX_SIZE)
+  if (entry.sparseSize !== undefined) {
+    text('GNU.sparse.major', '1');
+    text('GNU.sparse.minor', '0');
+    records.push(['GNU.sparse.name', path]);
+    text('GNU.sparse.realsize', String(entry.sparseSize));
+  }
+  if (entry.mtimeNs) text('mtime', `${mtime}.${String(entry.mtimeNs).padStart(9, '0')}`);
+  else if (!Number.isInteger(mtime) || mtime < 0 || mtime > MAX_SIZE)
     text('mtime', mtime.toFixed(9).replace(/\.?0+$/, ''));
   for (const [name, value] of entry.xattrs ?? []) {
     // As GNU tar writes the sign that ends a key.

@@ -31,7 +31,7 @@ const SHAPE = {
   /** directory: its entries; symbolic link: its target in `links`; sparse file: its pieces */
   first: 'u32',
   last: 'u32',
-  /** number of the layer that holds a file's bytes, from 1 on; 0: no bytes in any layer */
+  /** number of the layer, from 1 on, that gave the attributes and, of a file, holds the bytes; 0: implied by others */
   layer: 'u16',
   /** plain file: where its bytes start in the layer's tar; -1: sparse */
   data: 'f64',
@@ -55,7 +55,7 @@ const SHAPE = {
 
 export type TreeArrays = Arrays<typeof SHAPE>;
 export type PackedTree = Packed<typeof SHAPE>;
-export const TREE_FORMAT: Format<typeof SHAPE> = { shape: SHAPE, magic: 0x45525442, version: 1 };
+export const TREE_FORMAT: Format<typeof SHAPE> = { shape: SHAPE, magic: 0x45525442, version: 2 };
 
 /** FNV-1a, 32 bits, of bytes. */
 export function nameHash(bytes: Uint8Array, start: number, end: number): number {

@@ -5,6 +5,7 @@ import { flatten } from './flatten.ts';
 import { MAX_LINKS, MergeTree } from './merge.ts';
 import type { FileSource } from '../protocols/file-source.ts';
 import type { ExportTree } from '../protocols/nfs/export-tree.ts';
+import type { SparsePiece } from './sparse.ts';
 import { scanTarSync } from './tar-scan.ts';
 import { Fattr, FATTR_SIZE, findEntry, type PackedTree, type TreeArrays } from './tree-arrays.ts';
 
@@ -305,6 +306,33 @@ export class ImageTree implements ExportTree {
     const content = Buffer.allocUnsafeSlow(this.source(inode).size);
     this.read(inode, 0, content, 0, content.length);
     return content;
+  }
+
+  /** The number of the layer, from 1 on, that gave an inode its attributes and content; 0: no layer did, others imply it. */
+  layer(inode: number): number {
+    return this.#arrays.layer[inode] ?? 0;
+  }
+
+  /** Where the bytes of a file begin in its layer; undefined for a sparse one, whose bytes lie in pieces. */
+  position(inode: number): number | undefined {
+    const data = this.#arrays.data[inode] ?? 0;
+    return data === -1 ? undefined : data;
+  }
+
+  /** The stretches of a sparse file that have bytes. */
+  pieces(inode: number): SparsePiece[] {
+    const { first, last, pieceOffset, pieceLength } = this.#arrays;
+    const start = first[inode] ?? 0;
+    return Array.from({ length: (last[inode] ?? start) - start }, (_, at) => ({
+      offset: pieceOffset[start + at] ?? 0,
+      length: pieceLength[start + at] ?? 0,
+    }));
+  }
+
+  /** `mtimeMs` of `stat` in full: seconds, and nanoseconds beside them. */
+  mtime(inode: number): { seconds: number; nanoseconds: number } {
+    const at = (inode - 1) * FATTR_SIZE + Fattr.mtime;
+    return { seconds: this.#view.getUint32(at), nanoseconds: this.#view.getUint32(at + 4) };
   }
 
   source(inode: number): FileSource {

@@ -140,12 +140,14 @@ export class ImageSaver {
     control: Required<ImportControl>,
   ): Promise<{ image: string; rebooted: string[] }> {
     const { node, booted } = this.#booted(name);
-    if (this.#parts.images.get(node.image)?.id !== booted.imageId) {
+    const check = (): void => {
+      if (this.#parts.images.get(node.image)?.id === booted.imageId) return;
       throw new BootyardError(
         'node.otherImage',
         `The image '${node.image}' has changed since ${node.name} booted it: reboot the node first.`,
       );
-    }
+    };
+    check();
     const staging = this.#parts.images.staging(control);
     try {
       const quoted = `'${path.replaceAll("'", "'\\''")}'`;
@@ -163,7 +165,7 @@ export class ImageSaver {
       if (!force) throw wouldReboot(users);
       const createdBy = `bootyard node cp ${node.name}:${path} booted-image`;
       const target = { base: booted.imageId, layer, name: node.image, createdBy, force: true };
-      await this.#parts.images.addLayer({ ...target, signal: control.signal });
+      await this.#parts.images.addLayer({ ...target, signal: control.signal, check });
       const rebooted = users.filter(({ state }) => state !== 'off').map((user) => user.name);
       if (rebooted.length > 0) await this.#parts.reboot(rebooted);
       return { image: node.image, rebooted };
@@ -288,7 +290,8 @@ async function* counted(
   }
 }
 
-function wouldReboot(users: NodeInfo[]): BootyardError {
+/** WalT's sentence, for the user's consent. */
+export function wouldReboot(users: NodeInfo[]): BootyardError {
   return new BootyardError(
     'image.wouldReboot',
     `This operation would reboot ${users.length} node(s) currently using the image.`,

@@ -14,7 +14,10 @@ const image = (name: string): StoredImage => ({
   labels: {},
   sizeBytes: 1,
   created: '2025-01-02T03:04:05Z',
-  layers: [{}, {}],
+  layers: [
+    { digest: 'base', size: 10 },
+    { digest: name, size: 1 },
+  ],
   models: ['pc-x86-64'],
 });
 const context: CallContext = {
@@ -30,10 +33,12 @@ const unused = (): never => {
 
 let removed: string[];
 let changes: number;
+let busy: string;
 let handlers: ReturnType<typeof makeHandlers>;
 beforeEach(() => {
   removed = [];
   changes = 0;
+  busy = '';
   const nodes: NodeActions = {
     list: () => [{ ...node('vnode1'), image: 'used' }],
     create: unused,
@@ -57,12 +62,29 @@ beforeEach(() => {
     nodes,
     images: {
       list: () => ['used', 'free', 'spare'].map(image),
+      unnamed: () => [image('')],
       import: (params) => {
         params.warn('No.');
         return Promise.resolve(image(params.name));
       },
       remove: (name) => void removed.push(name),
     },
+    operations: {
+      checkIdle: (name) => {
+        if (name === busy) throw new Error('is already running');
+      },
+      history: unused,
+      usage: unused,
+      collect: unused,
+      duplicate: unused,
+      rename: unused,
+      squash: unused,
+      label: unused,
+      change: unused,
+      export: unused,
+      diff: unused,
+    },
+    copier: { copy: unused },
     saver: { checkName: unused, diff: unused, save: unused, drop: unused, push: unused },
     contact: { ping: unused, blink: unused },
     linter: { lint: unused },
@@ -78,11 +100,23 @@ beforeEach(() => {
 describe('image calls', () => {
   test('tell which nodes use an image, and count layers', async () => {
     const images = await handlers['image.list']({}, context);
-    expect(images.map(({ name, inUse, nodes, layers }) => ({ name, inUse, nodes, layers }))).toEqual([
-      { name: 'used', inUse: true, nodes: ['vnode1'], layers: 2 },
-      { name: 'free', inUse: false, nodes: [], layers: 2 },
-      { name: 'spare', inUse: false, nodes: [], layers: 2 },
+    const told = images.map(({ name, inUse, nodes, layers, ownBytes }) => [
+      ...[name, inUse, nodes, layers, ownBytes],
     ]);
+    expect(told).toEqual([
+      ['used', true, ['vnode1'], 2, 1],
+      ['free', false, [], 2, 1],
+      ['spare', false, [], 2, 1],
+    ]);
+    const all = await handlers['image.list']({ all: true }, context);
+    expect(all.slice(3)).toMatchObject([{ name: '', inUse: true, nodes: [], ownBytes: 1 }]);
+  });
+
+  test('an image that is worked on is not removed', async () => {
+    busy = 'spare';
+    const request = { images: ['free', 'spare'] };
+    await expect(handlers['image.remove'](request, context)).rejects.toThrow('is already running');
+    expect(removed).toEqual([]);
   });
 
   test('list those that were named, or say which there is not', async () => {

@@ -53,7 +53,7 @@ describe('without a lab', () => {
 });
 
 /** Words that a user thinks of: nothing can be known of them. */
-const FREE = new Set(['name', 'path', 'command', 'node-port', 'local-port', 'duration']);
+const FREE = new Set(['name', 'path', 'command', 'node-port', 'local-port', 'duration', 'file']);
 const FREE_OPTIONS = new Set(['--timeout', '--speed', '--bind', '--label', '--as', '--packages', '--files']);
 
 test('no verb is left out', () => {

@@ -71,7 +71,7 @@ test('image lint of a good image, and of none', async () => {
 test('image lint completes images', async () => {
   cli.handlers['image.list'] = () =>
     ['tiny', 'other'].map((name) => ({
-      ...{ name, id: 'ab'.repeat(32), labels: {}, sizeBytes: 1, created: '', inUse: false },
+      ...{ name, id: 'ab'.repeat(32), labels: {}, sizeBytes: 1, ownBytes: 0, created: '', inUse: false },
       ...{ nodes: [], layers: 1, models: [] },
     }));
   expect(await cli.complete('image', 'lint', 't')).toEqual(['tiny']);

@@ -226,6 +226,7 @@ describe('with a daemon', () => {
       id: 'a'.repeat(64),
       labels: {},
       sizeBytes: 12_300_000,
+      ownBytes: 12_300_000,
       created: '2025-01-02T03:04:05Z',
       inUse: true,
       nodes: ['vnode1'],
@@ -234,7 +235,7 @@ describe('with a daemon', () => {
     };
     cli.handlers['image.list'] = () => [image];
     const { stdout } = await bootyard(['image', 'show']);
-    expect(stdout).toContain('tiny  True    2025-01-02 03:04:05  12.3 MB  pc-x86-64');
+    expect(stdout).toContain('tiny  True    2025-01-02 03:04:05  12.3 MB  12.3 MB  pc-x86-64');
     expect(JSON.parse((await bootyard(['image', 'show', '--json'])).stdout)).toEqual([image]);
   });
 });

@@ -38,6 +38,7 @@ function image(changes: Partial<ImageInfo> = {}): ImageInfo {
     id: 'ab'.repeat(32),
     labels: { 'walt.node.models': 'pc-x86-64' },
     sizeBytes: 23_400_000,
+    ownBytes: 23_400_000,
     created: '2026-11-20T08:00:00Z',
     inUse: false,
     nodes: [],

@@ -37,24 +37,52 @@ interface Look {
  */
 export async function copyFiles(from: Location, to: Location, control: CopyControl): Promise<void> {
   const node = from.node ?? to.node ?? '';
-  const host: Side = { isNode: false, argvOf: async (script) => await Promise.resolve(['sh', '-c', script]) };
   const inNode: Side = {
     isNode: true,
     argvOf: async (command) =>
       (await control.client.call('node.shellCommand', { node, command, tty: false }, control)).argv,
   };
-  const [sender, receiver] = from.node === undefined ? [host, inNode] : [inNode, host];
+  const [sender, receiver] = from.node === undefined ? [THIS_HOST, inNode] : [inNode, THIS_HOST];
   await new Copy(control, from, to, sender, receiver).run();
 }
 
+/**
+ * The same to this host, of what is in a tar on it: `from`, which is of the given type, in the form of `scripts.send`.
+ */
+export async function copyFromTar(
+  tar: string,
+  type: PathType,
+  from: Location,
+  to: Location,
+  control: Omit<CopyControl, 'client'>,
+): Promise<void> {
+  const reader: Side = { isNode: false, argvOf: async () => await Promise.resolve(['cat', tar]) };
+  await new Copy(control, from, to, reader, THIS_HOST, { hasGnuTar: true, types: [type] }).run();
+}
+
+const THIS_HOST: Side = {
+  isNode: false,
+  argvOf: async (script) => await Promise.resolve(['sh', '-c', script]),
+};
+
 class Copy {
-  readonly #control: CopyControl;
+  readonly #control: Omit<CopyControl, 'client'>;
   readonly #from: Location;
   readonly #to: Location;
   readonly #sender: Side;
   readonly #receiver: Side;
+  readonly #source: Look | undefined;
 
-  constructor(control: CopyControl, from: Location, to: Location, sender: Side, receiver: Side) {
+  /** `source`: what the sender would find at `from`, where that is known. */
+  constructor(
+    control: Omit<CopyControl, 'client'>,
+    from: Location,
+    to: Location,
+    sender: Side,
+    receiver: Side,
+    source?: Look,
+  ) {
+    this.#source = source;
     this.#control = control;
     this.#from = from;
     this.#to = to;
@@ -66,7 +94,7 @@ class Copy {
     const from = this.#from;
     const inside = insideOf(this.#to, from.name);
     const [source, destination] = await Promise.all([
-      this.#look(this.#sender, scripts.lookAtSource(from), 1),
+      this.#source ?? this.#look(this.#sender, scripts.lookAtSource(from), 1),
       this.#look(this.#receiver, scripts.lookAtDestination(this.#to, inside), 3),
     ]);
     const [type = 'missing'] = source.types;
@@ -147,7 +175,8 @@ class Copy {
       const removed = await run(await side.argvOf(scripts.removeDevices(work)), signal);
       this.#check(removed, side, 'write');
       const count = removed.stdout.length;
-      if (count > 0) warn(`Device files of the node are not made on this host: ${count} left out.`);
+      const whose = this.#source ? 'image' : 'node';
+      if (count > 0) warn(`Device files of the ${whose} are not made on this host: ${count} left out.`);
     }
     const { name } = this.#from;
     const script = scripts.finish(work, target.path, { name: isFolder ? undefined : name });

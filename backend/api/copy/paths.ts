@@ -40,7 +40,22 @@ export function locationOf(word: string, folder: string): Location {
       `'${BOOTED_IMAGE}' is only a destination, of a path in a node: node cp <node>:<path> ${BOOTED_IMAGE}.`,
     );
   }
-  const absolute = typed.startsWith('/') ? typed : `${isInNode ? HOME_IN_NODE : folder}/${typed}`;
+  return located({ node, typed, folder: isInNode ? HOME_IN_NODE : folder, word });
+}
+
+/** A path as it was `typed` behind the name of a node, or on this host; a relative one is below `folder`. */
+export function located({
+  node,
+  typed,
+  folder,
+  word,
+}: {
+  node?: string;
+  typed: string;
+  folder: string;
+  word: string;
+}): Location {
+  const absolute = typed.startsWith('/') ? typed : `${folder}/${typed}`;
   const path = absolute.replace(/\/+$/, '') || '/';
   const last = path.slice(path.lastIndexOf('/') + 1);
   const name = last === '' || last === '.' || last === '..' ? undefined : last;

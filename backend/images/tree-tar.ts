@@ -1,0 +1,136 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { treePaths } from './manifest.ts';
+import { megabytes, pace } from './pace.ts';
+import { SLICE } from './slices.ts';
+import type { SparsePiece } from './sparse.ts';
+import type { ImportControl } from './staging.ts';
+import { RECORD } from './tar-header.ts';
+import { END_OF_TAR, entryHeader, padding, type TarEntry } from './tar-writer.ts';
+import type { ImageTree } from './tree.ts';
+
+const CHUNK = 1 << 20;
+
+/**
+ * A tar of all that is at and below `from` (default: the root) of a tree: owners, modes, times, devices, hard links,
+ * extended attributes and holes. Its paths start with `name` instead of that of `from`; '' is `./`. Names are latin1 text.
+ * `doing`: a verb for the progress. Throws the reason of the signal.
+ */
+export async function* treeTar(
+  tree: ImageTree,
+  { from = 1, name = '', doing }: { from?: number; name?: string; doing: string },
+  control: ImportControl,
+): AsyncGenerator<Uint8Array> {
+  const whole = await sizeOf(tree, from, control.signal);
+  const isDue = pace();
+  const first = new Map<number, string>();
+  const out = new Batch();
+  let done = 0;
+  let count = 0;
+  for (const { path, inode } of treePaths(tree, from, name)) {
+    if (++count % SLICE === 0) await nextTurn();
+    control.signal?.throwIfAborted();
+    const entry = entryOf(tree, inode, path, first);
+    const { sparse, size } = contentOf(tree, inode, entry);
+    out.add(entryHeader(entry, size));
+    if (sparse) out.add(sparse.map);
+    for (const { offset, length } of sparse?.pieces ?? [{ offset: 0, length: size }]) {
+      for (let at = 0; at < length;) {
+        const chunk = Buffer.allocUnsafe(Math.min(CHUNK, length - at));
+        await tree.readCold(inode, offset + at, chunk, 0, chunk.length);
+        at += chunk.length;
+        done += chunk.length;
+        out.add(chunk);
+        if (out.isFull) yield out.take();
+        control.signal?.throwIfAborted();
+        if (isDue()) control.progress?.({ message: `${doing} ${megabytes(whole)}`, fraction: done / whole });
+      }
+    }
+    out.add(padding(size));
+  }
+  out.add(END_OF_TAR);
+  yield out.take();
+}
+
+/** Small pieces that are written together. */
+class Batch {
+  #parts: Uint8Array[] = [];
+  #size = 0;
+
+  add(bytes: Uint8Array): void {
+    this.#parts.push(bytes);
+    this.#size += bytes.length;
+  }
+  get isFull(): boolean {
+    return this.#size >= CHUNK;
+  }
+  take(): Buffer {
+    const all = Buffer.concat(this.#parts);
+    this.#parts = [];
+    this.#size = 0;
+    return all;
+  }
+}
+
+/** Bytes of the files below a directory, each once. */
+async function sizeOf(tree: ImageTree, from: number, signal: AbortSignal | undefined): Promise<number> {
+  const seen = new Set<number>();
+  let size = 0;
+  let count = 0;
+  for (const { inode } of treePaths(tree, from)) {
+    if (++count % SLICE === 0) await nextTurn();
+    signal?.throwIfAborted();
+    const stat = tree.stat(inode);
+    if (stat.type !== 'file' || seen.has(inode)) continue;
+    if (stat.links > 1) seen.add(inode);
+    size += stat.size;
+  }
+  return size;
+}
+
+/** `first` has the names of files with several, once they are written. */
+function entryOf(tree: ImageTree, inode: number, path: string, first: Map<number, string>): TarEntry {
+  const { type, mode, uid, gid, rdev, links } = tree.stat(inode);
+  const { seconds, nanoseconds } = tree.mtime(inode);
+  if (type === 'socket') throw new Error('an image has no sockets');
+  const known = first.get(inode);
+  if (type !== 'directory' && links > 1) first.set(inode, known ?? path);
+  return {
+    path: path === '' ? './' : path,
+    encoding: 'latin1',
+    type: known === undefined ? type : 'hardlink',
+    mode,
+    uid,
+    gid,
+    mtime: seconds,
+    mtimeNs: nanoseconds,
+    major: rdev.major,
+    minor: rdev.minor,
+    target: known ?? Buffer.from(tree.linkTarget(inode)).toString('latin1'),
+    xattrs: known === undefined ? tree.xattrs(inode) : undefined,
+  };
+}
+
+/** Bytes of data that follow the header; a sparse file's entry is marked as one. */
+function contentOf(
+  tree: ImageTree,
+  inode: number,
+  entry: TarEntry,
+): { size: number; sparse?: { map: Buffer; pieces: SparsePiece[] } } {
+  if (entry.type !== 'file') return { size: 0 };
+  const { size } = tree.stat(inode);
+  if (tree.position(inode) !== undefined) return { size };
+  const pieces = tree.pieces(inode);
+  const map = sparseMap(pieces, size);
+  entry.sparseSize = size;
+  return { size: pieces.reduce((sum, { length }) => sum + length, map.length), sparse: { map, pieces } };
+}
+
+/** What stands before the data of a sparse file (GNU tar manual, "PAX Format, Version 1.0"). GNU tar wants an empty piece at the end of a file that ends with a hole. */
+function sparseMap(pieces: readonly SparsePiece[], size: number): Buffer {
+  const last = pieces.at(-1);
+  const isOpen = last === undefined || last.offset + last.length < size;
+  const all = isOpen ? [...pieces, { offset: size, length: 0 }] : pieces;
+  const text = [all.length, ...all.flatMap(({ offset, length }) => [offset, length])].join('\n');
+  const map = Buffer.from(`${text}\n`);
+  return Buffer.concat([map, Buffer.alloc((RECORD - (map.length % RECORD)) % RECORD)]);
+}
