@@ -58,6 +58,7 @@ export interface ImageActions {
       Pick<CallContext, 'signal' | 'progress'> & { warn: (sentence: string) => void },
   ): Promise<StoredImage>;
   remove(name: string): Promise<void> | void;
+  transfer(params: CheckedParams<'image.transfer'>): Result<'image.transfer'>;
 }
 
 /** Which ports of the host lead to nodes. */
@@ -249,6 +250,7 @@ function imageHandlers(parts: HandlerParts): HandlersOf<'image'> {
       imagesChanged();
       return { ...withNodes(stored, nodes.list()), warnings };
     },
+    'image.transfer': (params) => images.transfer(params),
     'image.remove': async (params) => {
       const all = await imageInfos(parts);
       const chosen = [...new Set(params.images)].map((name) => imageNamed(all, name));

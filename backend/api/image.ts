@@ -19,6 +19,14 @@ export const ImageInfo = z.object({
 });
 export type ImageInfo = z.infer<typeof ImageInfo>;
 
+/** `config`: byte by byte; its SHA-256 is the id. Layers: lowest first, by the digests of their tars */
+const ImageContent = z.object({
+  name: z.string(),
+  config: z.string(),
+  labels: z.record(z.string(), z.string()),
+  layers: z.array(z.object({ digest: z.string(), size: z.number() })),
+});
+
 export const imageMethods = {
   'image.list': method(z.object({ images: z.array(z.string()).optional() }), z.array(ImageInfo)),
   /** `path`: absolute; a root file system tar, an OCI or Docker archive, an OCI layout or a root folder. Progress, cancel. */
@@ -31,6 +39,18 @@ export const imageMethods = {
     }),
     /** `warnings`: a sentence for each thing in it that nodes will not see */
     ImageInfo.extend({ warnings: z.array(z.string()) }),
+  ),
+  /**
+   * For those who move images from and to registries: which of `layers` (digests of tars, 64 hex digits) are in the store,
+   * what `image` consists of, and the folders of the store in which they work.
+   */
+  'image.transfer': method(
+    z.object({ layers: z.array(z.string()).default([]), image: z.string().optional() }),
+    z.object({
+      there: z.array(z.string()),
+      content: ImageContent.optional(),
+      folders: z.object({ blobs: z.string(), downloads: z.string(), compressed: z.string() }),
+    }),
   ),
   'image.remove': method(z.object({ images: z.array(z.string()).min(1) }), z.object({})),
 };

@@ -3,6 +3,7 @@ import type { ApiClient } from '../api/client.ts';
 import { DEFAULT_IMAGES } from '../api/default-images.ts';
 import { connectToLab } from '../api/lab-control.ts';
 import { MODEL_NAMES, settingInfos } from '../api/node.ts';
+import { registries } from '../api/registry-list.ts';
 import { completionScripts } from './completion-scripts.ts';
 
 const LIMIT_MS = 1500;
@@ -33,12 +34,16 @@ const ARGUMENTS: Readonly<Record<string, Source>> = {
   'snapshot restore name': snapshots,
   'snapshot remove name': snapshots,
   'image build-default name': () => [...DEFAULT_IMAGES],
+  // What stands behind the colon would have to be asked of the registry.
+  link: () => labels().map((label) => `${label}:`),
+  'registry remove label': labels,
 };
 
 const OPTIONS: Readonly<Record<string, Source>> = {
   '--image': images,
   '--model': models,
   '--set': settings,
+  '--registry': labels,
   '--from': async (last) => {
     const [node = ''] = last.split('@');
     if (!last.includes('@')) return (await askLab(nodeNames)).map((name) => `${name}@`);
@@ -53,6 +58,14 @@ export function argumentSource(command: Command, argument: Argument): Source | u
 
 export function optionSource(option: Option): Source | undefined {
   return OPTIONS[option.long ?? ''];
+}
+
+function labels(): string[] {
+  try {
+    return registries().list().map(({ label }) => label);
+  } catch {
+    return [];
+  }
 }
 
 /** Names, and behind the equals sign the values that the schema knows. */

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { buildDefaultImages, type BuildDefaultOptions, DEFAULT_IMAGES } from '../api/default-images.ts';
 import type { Params } from '../api/contract.ts';
 import type { ImageInfo } from '../api/image.ts';
+import { addImageRegistryCommands } from './image-registry.ts';
 import type { LabSession, Session } from './session.ts';
 import { formatSize, formatTable } from './table.ts';
 import { collect, nameValuePairs, UsageError } from './usage.ts';
@@ -54,6 +55,7 @@ export function addImageCommands(program: Command, session: Session): void {
       const request = buildRequest(names, options);
       return session.withLab((lab) => buildDefault(lab, request));
     });
+  addImageRegistryCommands(image, session);
 }
 
 interface BuildOptions {

@@ -16,6 +16,8 @@ export interface ImportProgress {
 export interface ImportControl {
   signal?: AbortSignal;
   progress?: (progress: ImportProgress) => void;
+  /** of one layer's tar; `MAX_LAYER` by default */
+  maxLayerBytes?: number;
 }
 
 /** Bytes that were written to a file of the staging folder, with their SHA-256 (64 hex digits). */
@@ -30,7 +32,10 @@ export interface StagedLayer extends StagedBlob {
 
 const CHUNK = 1 << 20;
 /** Decompression stops when the disk has no more than this left. */
-const SPARE_BYTES = 128 << 20;
+export const SPARE_BYTES = 128 << 20;
+
+/** What a layer may unpack to. */
+const MAX_LAYER = 64 * 2 ** 30;
 
 /** A folder in which one import works. Nothing outside it changes before the store takes the result over. */
 export class Staging {
@@ -121,6 +126,7 @@ export class Staging {
     const file = this.newFile();
     const handle = await open(file, 'wx');
     const hash = createHash('sha256');
+    const { maxLayerBytes = MAX_LAYER } = this.control;
     let size = 0;
     let checkedAt = 0;
     try {
@@ -129,6 +135,7 @@ export class Staging {
         hash.update(chunk);
         size += chunk.length;
         await writing;
+        if (size > maxLayerBytes) throw tooLarge(maxLayerBytes);
         this.control.signal?.throwIfAborted();
         if (size - checkedAt < 64 * CHUNK) continue;
         checkedAt = size;
@@ -187,17 +194,24 @@ function wrongDigest(digest: string): BootyardError {
   );
 }
 
+function tooLarge(limit: number): BootyardError {
+  return new BootyardError(
+    'image.tooLarge',
+    `The image is refused: a layer of it unpacks to more than ${limit} bytes.`,
+  );
+}
+
 export function changedImage(): BootyardError {
   return new BootyardError('image.changed', 'The image changed while it was read: import it again.');
 }
 
-function noSpace(): BootyardError {
+export function noSpace(): BootyardError {
   return new BootyardError(
     'image.noSpace',
     'There is not enough disk space for the image: free some and import it again.',
   );
 }
 
-function diskError(error: unknown): unknown {
+export function diskError(error: unknown): unknown {
   return systemCode(error) === 'ENOSPC' || systemCode(error) === 'EDQUOT' ? noSpace() : error;
 }

@@ -2,7 +2,8 @@ import { BootyardError, messageOf } from '../errors.ts';
 import type { Publish } from '../events/bus.ts';
 import { readImage } from './import.ts';
 import { importWarnings } from './import-warnings.ts';
-import { LayoutFolder } from './layout-folder.ts';
+import type { HeldLayer } from './import-layout.ts';
+import { LayoutFolder, type TransferFolders } from './layout-folder.ts';
 import { type ImageManifest, loadManifest, makeManifest } from './manifest.ts';
 import { imageName } from './names.ts';
 import { mergeInSlices } from './merge-layers.ts';
@@ -31,6 +32,8 @@ export interface StoreOptions {
   publish?: Publish;
   /** says of an image without a name, by its id, that it is needed all the same */
   isNeeded?: (id: string) => boolean;
+  /** what one layer may unpack to; 64 GiB by default */
+  maxLayerBytes?: number;
 }
 
 /** An image of the store. One without a name has lost it, and is kept while a node may still run on it. */
@@ -38,6 +41,14 @@ interface Entry {
   manifest: Descriptor;
   name: string | undefined;
   record: ImageRecord;
+}
+
+export interface Transfer {
+  /** layers of the question that are in the store */
+  there: string[];
+  folders: TransferFolders;
+  /** the image of the question, with its configuration byte by byte */
+  content?: ImageRecord & { config: string };
 }
 
 /** Manifests of images that are gone: as many are kept. */
@@ -90,9 +101,11 @@ export class ImageStore {
   async import(params: ImportParams): Promise<ImageRecord> {
     const name = imageName(params.name);
     this.#checkFree(name, params.force);
-    const staging = new Staging(this.#folder.temporary, { signal: params.signal, progress: params.progress });
+    const { signal, progress } = params;
+    const { maxLayerBytes } = this.#options;
+    const staging = new Staging(this.#folder.temporary, { signal, progress, maxLayerBytes });
     try {
-      const image = await readImage(params.path, staging);
+      const image = await readImage(params.path, staging, (digest) => this.#heldLayer(digest));
       params.signal?.throwIfAborted();
       const stored = storeImage(this.#folder, image, params.labels ?? {}, () =>
         this.#checkFree(name, params.force),
@@ -107,6 +120,31 @@ export class ImageStore {
     } finally {
       staging.dispose();
     }
+  }
+
+  async #heldLayer(digest: string): Promise<HeldLayer | undefined> {
+    const entry = this.#entries.find(({ record }) => record.layers.some((layer) => layer.digest === digest));
+    const layer = entry?.record.layers.find((candidate) => candidate.digest === digest);
+    return layer && { ...layer, index: await this.#trees.index(layer) };
+  }
+
+  /** What those need to know who move images from and to registries. Throws `image.unknown`. */
+  transfer({ layers, image }: { layers: readonly string[]; image?: string }): Transfer {
+    const there = new Set(this.#entries.flatMap(({ record }) => record.layers.map(({ digest }) => digest)));
+    const record = image === undefined ? undefined : this.#named(image);
+    const content = record && { ...record, config: this.#folder.readBlob(record.id).toString('utf8') };
+    return {
+      there: layers.filter((digest) => there.has(digest)),
+      folders: this.#folder.transfers,
+      ...(content ? { content } : {}),
+    };
+  }
+  #named(name: string): ImageRecord {
+    const record = this.get(name);
+    if (record) return record;
+    throw new BootyardError('image.unknown', `Error: No such image '${name}'. (tip: bootyard image show)`, {
+      image: name,
+    });
   }
 
   /** A folder to make a layer in; the caller disposes it. */
@@ -202,12 +240,7 @@ export class ImageStore {
 
   /** Takes an image's name away. Its content goes as soon as no tree of it is open. */
   async remove(name: string): Promise<void> {
-    const record = this.get(name);
-    if (!record) {
-      throw new BootyardError('image.unknown', `Error: No such image '${name}'. (tip: bootyard image show)`, {
-        image: name,
-      });
-    }
+    const record = this.#named(name);
     this.#forget(record.name);
     this.#save();
     this.#options.publish?.({ kind: 'image', phase: 'removed', name: record.name });

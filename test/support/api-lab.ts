@@ -68,5 +68,6 @@ export const basicHandlers: ServedHandlers = {
   'port.serve': unused,
   'image.list': () => [],
   'image.import': unused,
+  'image.transfer': unused,
   'image.remove': unused,
 };

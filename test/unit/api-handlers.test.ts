@@ -61,6 +61,7 @@ beforeEach(() => {
         params.warn('No.');
         return Promise.resolve(image(params.name));
       },
+      transfer: unused,
       remove: (name) => void removed.push(name),
     },
     saver: { checkName: unused, diff: unused, save: unused, drop: unused, push: unused },
