@@ -16,8 +16,6 @@ export interface ImportProgress {
 export interface ImportControl {
   signal?: AbortSignal;
   progress?: (progress: ImportProgress) => void;
-  /** of one layer's tar; `MAX_LAYER` by default */
-  maxLayerBytes?: number;
 }
 
 /** Bytes that were written to a file of the staging folder, with their SHA-256 (64 hex digits). */
@@ -34,16 +32,18 @@ const CHUNK = 1 << 20;
 /** Decompression stops when the disk has no more than this left. */
 export const SPARE_BYTES = 128 << 20;
 
-/** What a layer may unpack to. */
 const MAX_LAYER = 64 * 2 ** 30;
 
 /** A folder in which one import works. Nothing outside it changes before the store takes the result over. */
 export class Staging {
   readonly folder: string;
   readonly control: ImportControl;
+  readonly #maxLayer: number;
   #files = 0;
 
-  constructor(parent: string, control: ImportControl) {
+  /** `maxLayer`: what a layer may unpack to, in bytes */
+  constructor(parent: string, control: ImportControl, maxLayer = MAX_LAYER) {
+    this.#maxLayer = maxLayer;
     this.folder = join(parent, randomBytes(8).toString('hex'));
     this.control = control;
     mkdirSync(this.folder, { recursive: true });
@@ -126,7 +126,6 @@ export class Staging {
     const file = this.newFile();
     const handle = await open(file, 'wx');
     const hash = createHash('sha256');
-    const { maxLayerBytes = MAX_LAYER } = this.control;
     let size = 0;
     let checkedAt = 0;
     try {
@@ -135,7 +134,7 @@ export class Staging {
         hash.update(chunk);
         size += chunk.length;
         await writing;
-        if (size > maxLayerBytes) throw tooLarge(maxLayerBytes);
+        if (size > this.#maxLayer) throw tooLarge(this.#maxLayer);
         this.control.signal?.throwIfAborted();
         if (size - checkedAt < 64 * CHUNK) continue;
         checkedAt = size;

@@ -102,8 +102,7 @@ export class ImageStore {
     const name = imageName(params.name);
     this.#checkFree(name, params.force);
     const { signal, progress } = params;
-    const { maxLayerBytes } = this.#options;
-    const staging = new Staging(this.#folder.temporary, { signal, progress, maxLayerBytes });
+    const staging = new Staging(this.#folder.temporary, { signal, progress }, this.#options.maxLayerBytes);
     try {
       const image = await readImage(params.path, staging, (digest) => this.#heldLayer(digest));
       params.signal?.throwIfAborted();

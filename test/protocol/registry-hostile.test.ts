@@ -14,17 +14,18 @@ let proxy: RegistryProxy;
 let lab: RegistryLab;
 beforeAll(async () => {
   registry = await DockerRegistry.start();
+  const maker = await RegistryLab.start();
+  maker.add(registry.host);
+  await maker.image('big', SIZE);
+  await maker.run('image', 'publish', 'big', '--as', 'me/big');
+  await maker.end();
 });
 afterAll(() => registry.stop());
 beforeEach(async () => {
   proxy = new RegistryProxy(registry.port);
   await proxy.start();
   lab = await RegistryLab.start();
-  await lab.run('registry', 'add', 'own', `http://${proxy.host}`);
-  await lab.image('big', SIZE);
-  await lab.run('image', 'publish', 'big', '--as', 'me/big');
-  await lab.store.remove('big');
-  proxy.requests.length = 0;
+  lab.add(proxy.host);
 });
 afterEach(async () => {
   await lab.end();

@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => registry.stop());
 beforeEach(async () => {
   lab = await RegistryLab.start();
-  await lab.run('registry', 'add', 'own', `http://${registry.host}`);
+  lab.add(registry.host);
 });
 afterEach(() => lab.end());
 

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type HandlerParts, makeHandlers } from '../../backend/api/handlers.ts';
 import type { NodeInfo } from '../../backend/api/node.ts';
+import { type Registry, registries } from '../../backend/api/registry-list.ts';
 import { type ImageRecord, ImageStore } from '../../backend/images/store.ts';
 import type { TarEntry } from '../../backend/images/tar-writer.ts';
 import { file, folder as directory, tarOf } from '../unit/images/support.ts';
@@ -37,6 +38,9 @@ export class RegistryLab {
     await lab.cli.startDaemon();
     lab.useStore(lab.store);
     return lab;
+  }
+  add(host: string, more: Partial<Registry> = {}): void {
+    registries(this.cli.env).add({ label: 'own', url: `http://${host}`, ...more }, true);
   }
   useStore(store: ImageStore): void {
     this.store = store;

@@ -21,9 +21,12 @@ export class RegistryProxy {
   tamper: (exchange: Exchange) => boolean = () => false;
   readonly #server: Server;
   readonly #target: number;
+  readonly #pathFor: (path: string) => string;
 
-  constructor(target: number) {
+  /** `pathFor`: what the registry is asked for instead */
+  constructor(target: number, pathFor = (path: string): string => path) {
     this.#target = target;
+    this.#pathFor = pathFor;
     this.#server = createServer((asked, response) => void this.#forward(asked, response));
   }
 
@@ -42,7 +45,7 @@ export class RegistryProxy {
 
   async #forward(asked: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = 'GET', url: path = '/', headers } = asked;
-    const onward = request({ host: '127.0.0.1', port: this.#target, method, path, headers });
+    const onward = request({ host: '127.0.0.1', port: this.#target, method, path: this.#pathFor(path), headers });
     asked.pipe(onward);
     const [answer] = (await once(onward, 'response')) as [IncomingMessage];
     const chunks: Buffer[] = [];

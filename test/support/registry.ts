@@ -57,8 +57,10 @@ export class DockerRegistry {
   #configuration({ login, tls, token }: RegistryOptions): object {
     mkdirSync(this.data);
     const passwords = join(this.folder, 'htpasswd');
-    const [user = '', password = ''] = login?.split(':') ?? [];
-    if (login) writeFileSync(passwords, execFileSync('htpasswd', ['-Bbn', user, password]));
+    if (login) {
+      const [user = '', ...password] = login.split(':');
+      writeFileSync(passwords, execFileSync('htpasswd', ['-Bbn', user, password.join(':')]));
+    }
     return {
       version: '0.1',
       log: { accesslog: { disabled: true } },
