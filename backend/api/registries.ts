@@ -6,7 +6,13 @@ import { RegistryClient } from '../images/registry/client.ts';
 import { type CredentialSource, dockerCredentials } from '../images/registry/docker-config.ts';
 import { announceOnHub } from '../images/registry/hub.ts';
 import { KnownBlobs } from '../images/registry/known-blobs.ts';
-import { type ClonableLink, formatLink, isRepository, localName, parseLink } from '../images/registry/link.ts';
+import {
+  type ClonableLink,
+  formatLink,
+  isRepository,
+  localName,
+  parseLink,
+} from '../images/registry/link.ts';
 import { pullImage } from '../images/registry/pull.ts';
 import { pushImage } from '../images/registry/push.ts';
 import type { Registry, RegistryList } from '../images/registry/registries.ts';

@@ -62,7 +62,9 @@ export function optionSource(option: Option): Source | undefined {
 
 function labels(): string[] {
   try {
-    return registries().list().map(({ label }) => label);
+    return registries()
+      .list()
+      .map(({ label }) => label);
   } catch {
     return [];
   }

@@ -32,7 +32,10 @@ export function addImageRegistryCommands(image: Command, session: Session): void
     .description('send an image to a registry; layers that are there are not sent')
     .argument('<image>')
     .option('--registry <label>', 'a label of `bootyard registry list`', 'auto')
-    .option('--as <name>', '<user>/<name>[:<tag>] there; by default the user that logs in and the name of the image')
+    .option(
+      '--as <name>',
+      '<user>/<name>[:<tag>] there; by default the user that logs in and the name of the image',
+    )
     .option('--json', 'print JSON')
     .action((name: string, options: PublishOptions) => session.withLab((lab) => publish(lab, name, options)));
   image
@@ -51,7 +54,12 @@ async function clone(
 ): Promise<void> {
   const { session, signal } = lab;
   const { cloneImage } = await import('../api/registries.ts');
-  const request = { link, force, ...(name === undefined ? {} : { name }), ...(model === undefined ? {} : { model }) };
+  const request = {
+    link,
+    force,
+    ...(name === undefined ? {} : { name }),
+    ...(model === undefined ? {} : { model }),
+  };
   const cloned = await cloneImage(lab.client, request, { signal, onProgress: session.progress.show });
   for (const warning of cloned.warnings) session.say(warning);
   if (json) return session.printJson(cloned);
@@ -59,7 +67,11 @@ async function clone(
   for (const node of cloned.rebooted) session.print(`Node ${node}: rebooted ok.`);
 }
 
-async function publish(lab: LabSession, image: string, { registry, as, json }: PublishOptions): Promise<void> {
+async function publish(
+  lab: LabSession,
+  image: string,
+  { registry, as, json }: PublishOptions,
+): Promise<void> {
   const { session, signal } = lab;
   const { publishImage } = await import('../api/registries.ts');
   const request = { image, registry, ...(as === undefined ? {} : { as }) };
@@ -78,6 +90,12 @@ async function search(session: Session, keyword: string, json: boolean): Promise
   if (found.length === 0) return session.print('Sorry, no image could match your request.');
   const compatibility = ({ models, minVersion }: FoundImage): string =>
     minVersion > SERVER_VERSION ? `[Need server upgrade, version>=${minVersion}]` : models.join(',');
-  const rows = found.map((image) => [image.user, image.name, image.location, compatibility(image), image.link]);
+  const rows = found.map((image) => [
+    image.user,
+    image.name,
+    image.location,
+    compatibility(image),
+    image.link,
+  ]);
   session.print(formatTable(['User', 'Image name', 'Location', 'Compatibility', 'Clonable link'], rows));
 }

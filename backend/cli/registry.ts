@@ -17,7 +17,10 @@ export function addRegistryCommands(program: Command, session: Session): void {
   registry
     .command('add')
     .description('give a registry a label for clonable links')
-    .argument('<label>', 'lowercase letters, digits and dashes; `hub` puts a mirror in the place of Docker Hub')
+    .argument(
+      '<label>',
+      'lowercase letters, digits and dashes; `hub` puts a mirror in the place of Docker Hub',
+    )
     .argument('<url>', 'https://<host>[:<port>][/<path>]')
     .option('--ca <file>', 'trust the certificates of this file (PEM) too')
     .option('--insecure', 'accept plain HTTP, or a certificate that nobody vouches for')
@@ -33,7 +36,12 @@ export function addRegistryCommands(program: Command, session: Session): void {
     .action(({ json }: { json?: boolean }) => {
       const all = registries().list();
       if (json) return session.printJson(all);
-      const rows = all.map(({ label, url, ca, insecure }) => [label, url, ca ?? '', insecure ? 'True' : 'False']);
+      const rows = all.map(({ label, url, ca, insecure }) => [
+        label,
+        url,
+        ca ?? '',
+        insecure ? 'True' : 'False',
+      ]);
       session.print(formatTable(['label', 'url', 'ca', 'insecure'], rows));
     });
   registry

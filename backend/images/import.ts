@@ -3,7 +3,12 @@ import { join, resolve } from 'node:path';
 import { BootyardError, systemCode } from '../errors.ts';
 import { ArchiveFiles, type ByteSource, fileSource, firstBytes, FolderFiles } from './blob-source.ts';
 import { type Compression, compressionOf } from './decompress.ts';
-import { type HeldLayers, type ImportedImage, importDockerArchive, importOciLayout } from './import-layout.ts';
+import {
+  type HeldLayers,
+  type ImportedImage,
+  importDockerArchive,
+  importOciLayout,
+} from './import-layout.ts';
 import { packFolder, rootImage } from './import-root.ts';
 import { LayerFile } from './layer-file.ts';
 import type { LayerIndex } from './layer-index.ts';

@@ -41,7 +41,15 @@ describe('a registry that wants a login', () => {
     lab.dockerConfig({ auths: { [registry.host]: authOf(LOGIN) } });
     await roundTrip();
     expect(await lab.run('image', 'search', 'box')).toContain('own:me/box');
-    const digest = skopeo('inspect', '--creds', LOGIN, '--tls-verify=false', '--format', '{{.Digest}}', `docker://${registry.host}/me/box`);
+    const digest = skopeo(
+      'inspect',
+      '--creds',
+      LOGIN,
+      '--tls-verify=false',
+      '--format',
+      '{{.Digest}}',
+      `docker://${registry.host}/me/box`,
+    );
     const printed = await lab.run('image', 'publish', 'box', '--as', 'me/box', '--json');
     expect(JSON.parse(printed)).toMatchObject({ digest: digest.trim() });
   });
@@ -67,7 +75,9 @@ describe('a registry that wants a login', () => {
   const [user, secret] = ['js', LOGIN.slice(3)];
 
   test.each(['credHelpers', 'credsStore'])('gets what a helper of %s knows', async (kind) => {
-    lab.dockerConfig(kind === 'credsStore' ? { credsStore: 'test' } : { credHelpers: { [registry.host]: 'test' } });
+    lab.dockerConfig(
+      kind === 'credsStore' ? { credsStore: 'test' } : { credHelpers: { [registry.host]: 'test' } },
+    );
     helper(`read -r server; [ "$server" = ${registry.host} ] || exit 3
 printf '{"ServerURL":"%s","Username":"${user}","Secret":"${secret}"}' "$server"`);
     await roundTrip();
@@ -78,7 +88,9 @@ printf '{"ServerURL":"%s","Username":"${user}","Secret":"${secret}"}' "$server"`
     lab.dockerConfig({ credsStore: 'test' });
     helper('echo top-secret; exit 1');
     const sentence = await lab.fails('image', 'publish', 'box');
-    expect(sentence).toMatch(/helper 'docker-credential-test' of your Docker configuration failed \(exit code 1\)/);
+    expect(sentence).toMatch(
+      /helper 'docker-credential-test' of your Docker configuration failed \(exit code 1\)/,
+    );
     expect(sentence).not.toContain('top-secret');
     helper('echo "credentials not found in native keychain"; exit 1');
     expect(await lab.fails('image', 'publish', 'box')).toMatch(/wants a login/);
@@ -90,14 +102,18 @@ printf '{"ServerURL":"%s","Username":"${user}","Secret":"${secret}"}' "$server"`
 
   test('a damaged configuration is named', async () => {
     lab.dockerConfig([] as object);
-    expect(await lab.fails('image', 'publish', 'box')).toMatch(/\.docker\/config\.json is no configuration of Docker/);
+    expect(await lab.fails('image', 'publish', 'box')).toMatch(
+      /\.docker\/config\.json is no configuration of Docker/,
+    );
   });
 });
 
 describe('a registry with TLS', () => {
   let registry: DockerRegistry;
   beforeAll(async () => {
-    registry = await DockerRegistry.start({ tls: { certificate: certificates.certificate, key: certificates.key } });
+    registry = await DockerRegistry.start({
+      tls: { certificate: certificates.certificate, key: certificates.key },
+    });
   });
   afterAll(() => registry.stop());
 

@@ -34,7 +34,8 @@ afterEach(async () => {
 
 const isLayer = ({ method, path, body }: Exchange): boolean =>
   method === 'GET' && path.includes('/blobs/') && body.length > 100_000;
-const layerRequests = () => proxy.requests.filter(({ sent, path }) => path.includes('/blobs/') && sent > 5000);
+const layerRequests = () =>
+  proxy.requests.filter(({ sent, path }) => path.includes('/blobs/') && sent > 5000);
 /** Sends the head of the answer and half of its body, and breaks the connection. */
 const cut = ({ response, status, headers, body }: Exchange): true => {
   response.writeHead(status, headers);
@@ -103,7 +104,10 @@ describe('a transfer that breaks off', () => {
   });
 
   test('what it left goes after a week', async () => {
-    proxy.tamper = (exchange) => isLayer(exchange) && cut(exchange) && ((proxy.tamper = (next) => isLayer(next) && (next.response.destroy(), true)), true);
+    proxy.tamper = (exchange) =>
+      isLayer(exchange) &&
+      cut(exchange) &&
+      ((proxy.tamper = (next) => isLayer(next) && (next.response.destroy(), true)), true);
     await lab.fails('image', 'clone', 'own:me/big');
     const [folder = ''] = lab.downloads();
     await lab.store.collect();
@@ -155,19 +159,28 @@ describe('a registry that lies is refused and leaves nothing', () => {
       /a layer of the registry 'own' does not match its digest/,
     ],
     'a shorter layer': [
-      (exchange) => isLayer(exchange) && respond(exchange, exchange.body.subarray(1), { 'content-length': exchange.body.length - 1 }),
+      (exchange) =>
+        isLayer(exchange) &&
+        respond(exchange, exchange.body.subarray(1), { 'content-length': exchange.body.length - 1 }),
       /sends another number of bytes/,
     ],
     'a longer layer': [
       (exchange) =>
         isLayer(exchange) &&
-        respond(exchange, Buffer.concat([exchange.body, Buffer.alloc(9)]), { 'content-length': exchange.body.length + 9 }),
+        respond(exchange, Buffer.concat([exchange.body, Buffer.alloc(9)]), {
+          'content-length': exchange.body.length + 9,
+        }),
       /sends another number of bytes/,
     ],
-    'a layer without end': [(exchange) => isLayer(exchange) && endless(exchange), /sends another number of bytes/],
+    'a layer without end': [
+      (exchange) => isLayer(exchange) && endless(exchange),
+      /sends another number of bytes/,
+    ],
     'another configuration': [
       (exchange) =>
-        exchange.path.includes('/blobs/') && !isLayer(exchange) && respond(exchange, Buffer.from(exchange.body).fill(32, 3, 4)),
+        exchange.path.includes('/blobs/') &&
+        !isLayer(exchange) &&
+        respond(exchange, Buffer.from(exchange.body).fill(32, 3, 4)),
       /a blob of the registry 'own' does not match its digest/,
     ],
     'a manifest without end': [
@@ -181,7 +194,9 @@ describe('a registry that lies is refused and leaves nothing', () => {
     'another manifest': [
       (exchange) =>
         exchange.path.includes('/manifests/') &&
-        respond(exchange, Buffer.from(exchange.body.toString().replace('{', '{ ')), { 'content-length': exchange.body.length + 1 }),
+        respond(exchange, Buffer.from(exchange.body.toString().replace('{', '{ ')), {
+          'content-length': exchange.body.length + 1,
+        }),
       /a manifest of the registry 'own' does not match its digest/,
     ],
     'a web page': [

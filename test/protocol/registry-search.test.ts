@@ -32,8 +32,7 @@ test('the whole catalogue of a registry is searched, page by page', async () => 
   await lab.run('image', 'publish', 'no-walt', '--as', 'me/no-walt');
   const source = `docker://${registry.host}/me/box`;
   const plain = ['--src-tls-verify=false', '--dest-tls-verify=false'];
-  for (let at = 0; at < 7; at++)
-    skopeo('copy', ...plain, source, `docker://${registry.host}/many/n${at}`);
+  for (let at = 0; at < 7; at++) skopeo('copy', ...plain, source, `docker://${registry.host}/many/n${at}`);
   skopeo('copy', ...plain, source, `docker://${registry.host}/top`);
 
   // Pages of two, whatever the client asks for.
@@ -54,7 +53,9 @@ test('the whole catalogue of a registry is searched, page by page', async () => 
   const table = (await lab.run('image', 'search', 'OTHER')).split('\n');
   expect(table[0]).toMatch(/^User +Image name +Location +Compatibility +Clonable link$/);
   expect(table[2]).toMatch(/^other +future +own +\[Need server upgrade, version>=99] +own:other\/future$/);
-  expect(await lab.run('image', 'search', 'nothing-like-it')).toBe('Sorry, no image could match your request.\n');
+  expect(await lab.run('image', 'search', 'nothing-like-it')).toBe(
+    'Sorry, no image could match your request.\n',
+  );
 
   proxy.tamper = ({ path, response }) => {
     if (!path.startsWith('/v2/_catalog')) return false;
@@ -70,7 +71,9 @@ test('an address with a path is a part of a registry', async () => {
   await lab.image('box');
   lab.add(`${registry.host}/group/project`);
   await lab.run('image', 'publish', 'box', '--as', 'me/deep');
-  expect(skopeo('list-tags', '--tls-verify=false', `docker://${registry.host}/group/project/me/deep`)).toContain('latest');
+  expect(
+    skopeo('list-tags', '--tls-verify=false', `docker://${registry.host}/group/project/me/deep`),
+  ).toContain('latest');
   lab.add('127.0.0.1:1', { label: 'hub', searchUrl: 'http://127.0.0.1:1' });
   expect(linksOf(await lab.run('image', 'search', '--json'))).toEqual(['own:me/deep']);
   await lab.run('image', 'clone', 'own:me/deep');
@@ -84,7 +87,9 @@ test("images on Docker Hub are found by their users' metadata", async () => {
     asked.push(url);
     const isFirst = url.includes('page=1&');
     const results = isFirst ? ['js/walt_metadata', 'x/walt_metadata2'] : ['nobody/walt_metadata'];
-    response.end(JSON.stringify({ results: results.map((name) => ({ repo_name: name })), next: isFirst ? 'x' : null }));
+    response.end(
+      JSON.stringify({ results: results.map((name) => ({ repo_name: name })), next: isFirst ? 'x' : null }),
+    );
   });
   search.listen(5010, '127.0.0.1');
   await once(search, 'listening');
@@ -92,12 +97,21 @@ test("images on Docker Hub are found by their users' metadata", async () => {
   lab.dockerConfig({ auths: { [registry.host]: authOf('js:any') } });
   await lab.image('box');
   await lab.image('tool');
-  expect(await lab.run('image', 'publish', 'box', '--registry', 'hub')).toContain('Clonable link: hub:js/box\n');
+  expect(await lab.run('image', 'publish', 'box', '--registry', 'hub')).toContain(
+    'Clonable link: hub:js/box\n',
+  );
   await lab.run('image', 'publish', 'tool', '--registry', 'hub', '--as', 'js/tool:v1');
   expect(linksOf(await lab.run('image', 'search', '--json'))).toEqual(['hub:js/box', 'hub:js/tool:v1']);
   expect(asked).toHaveLength(2);
-  const config = skopeo('inspect', '--config', '--tls-verify=false', `docker://${registry.host}/js/walt_metadata`);
-  const { config: { Labels: labels } } = JSON.parse(config) as { config: { Labels: { metadata: string } } };
+  const config = skopeo(
+    'inspect',
+    '--config',
+    '--tls-verify=false',
+    `docker://${registry.host}/js/walt_metadata`,
+  );
+  const {
+    config: { Labels: labels },
+  } = JSON.parse(config) as { config: { Labels: { metadata: string } } };
   expect(JSON.parse(Buffer.from(labels.metadata, 'base64').toString())).toMatchObject({
     'walt.user.images': { 'js/box:latest': { labels: { 'walt.node.models': 'pc-x86-64' } } },
   });
@@ -106,7 +120,9 @@ test("images on Docker Hub are found by their users' metadata", async () => {
 });
 
 test('registries are added, listed and removed', async () => {
-  expect(await lab.run('registry', 'list')).toMatch(/^label +url .*\n-+.*\nhub +https:\/\/registry-1\.docker\.io/);
+  expect(await lab.run('registry', 'list')).toMatch(
+    /^label +url .*\n-+.*\nhub +https:\/\/registry-1\.docker\.io/,
+  );
   await lab.run('registry', 'add', 'lab', 'registry.example.org/group/');
   expect(JSON.parse(await lab.run('registry', 'list', '--json'))).toContainEqual({
     label: 'lab',
@@ -115,9 +131,13 @@ test('registries are added, listed and removed', async () => {
   expect(await lab.fails('registry', 'add', 'lab', 'https://x')).toMatch(/There is a registry 'lab' already/);
   expect(await lab.fails('registry', 'add', 'walt', 'https://x')).toMatch(/cannot be the label/);
   expect(await lab.fails('registry', 'add', 'a', 'http://example.org')).toMatch(/without encryption/);
-  expect(await lab.fails('registry', 'add', 'a', 'https://me:secret@example.org')).toMatch(/holds no password/);
+  expect(await lab.fails('registry', 'add', 'a', 'https://me:secret@example.org')).toMatch(
+    /holds no password/,
+  );
   expect(await lab.fails('registry', 'add', 'a', 'ftp://example.org')).toMatch(/no address of a registry/);
-  expect(await lab.fails('registry', 'add', 'a', 'https://x', '--ca', '/nowhere')).toMatch(/no file '\/nowhere'/);
+  expect(await lab.fails('registry', 'add', 'a', 'https://x', '--ca', '/nowhere')).toMatch(
+    /no file '\/nowhere'/,
+  );
   expect(await lab.fails('registry', 'remove', 'hub')).toMatch(/always there/);
   expect(await lab.cli.complete('registry', 'remove', '')).toEqual(['hub', 'lab']);
   expect(await lab.cli.complete('image', 'clone', 'l')).toEqual(['lab:']);

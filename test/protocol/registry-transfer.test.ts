@@ -62,7 +62,9 @@ test.each([
   const config = inspect(name).config.digest;
   await lab.store.remove('made');
 
-  expect(await lab.run('image', 'clone', `own:${name}`, 'cloned')).toBe(`Image cloned cloned from own:${name}.\n`);
+  expect(await lab.run('image', 'clone', `own:${name}`, 'cloned')).toBe(
+    `Image cloned cloned from own:${name}.\n`,
+  );
   const cloned = lab.store.get('cloned');
   expect(`sha256:${cloned?.id}`).toBe(config);
   expect(cloned?.layers).toEqual(image.layers);
@@ -80,7 +82,12 @@ test('the platform is that of the node model', async () => {
     ['amd64', 'pc-x86-64'],
     ['arm64', 'qemu-arm-64'],
   ] as const) {
-    await lab.image(`one-${arch}`, 1000, { 'walt.node.models': model }, arch === 'arm64' ? [ARM_PROGRAM] : []);
+    await lab.image(
+      `one-${arch}`,
+      1000,
+      { 'walt.node.models': model },
+      arch === 'arm64' ? [ARM_PROGRAM] : [],
+    );
     skopeo('copy', `oci:${lab.storeFolder}:one-${arch}`, `dir:${layout}-${arch}`);
     const target = remote(`me/two:${arch}`);
     const file = join(`${layout}-${arch}`, 'manifest.json');
@@ -91,7 +98,12 @@ test('the platform is that of the node model', async () => {
   const manifests = Object.keys(ids).map((architecture) => {
     const raw = skopeo('inspect', '--raw', '--tls-verify=false', remote(`me/two:${architecture}`));
     const mediaType = 'application/vnd.oci.image.manifest.v1+json';
-    return { mediaType, digest: `sha256:${sha(Buffer.from(raw))}`, size: raw.length, platform: { os: 'linux', architecture } };
+    return {
+      mediaType,
+      digest: `sha256:${sha(Buffer.from(raw))}`,
+      size: raw.length,
+      platform: { os: 'linux', architecture },
+    };
   });
   const type = 'application/vnd.oci.image.index.v1+json';
   const put = await fetch(`http://${registry.host}/v2/me/two/manifests/latest`, {
@@ -121,10 +133,14 @@ test("a clone keeps to WalT's rules", async () => {
   );
 
   await lab.image('box');
-  await lab.run('image', 'publish', 'box', '--registry', 'own', '--as', 'me/Box_2:v1.0').catch(() => undefined);
+  await lab
+    .run('image', 'publish', 'box', '--registry', 'own', '--as', 'me/Box_2:v1.0')
+    .catch(() => undefined);
   await lab.run('image', 'publish', 'box', '--registry', 'own', '--as', 'me/box_2:V1.0');
   const changed = await lab.cli.run(['image', 'clone', 'own:me/box_2:V1.0']);
-  expect(changed.stderr).toBe('Image will be recorded as "box-2:v1-0" since original name is not valid in WALT.\n');
+  expect(changed.stderr).toBe(
+    'Image will be recorded as "box-2:v1-0" since original name is not valid in WALT.\n',
+  );
   expect(lab.store.get('box-2:v1-0')).toBeDefined();
 
   lab.nodes = [{ ...node('n1'), image: 'box', model: 'pc-x86-64', state: 'booted' }];
@@ -136,14 +152,22 @@ test("a clone keeps to WalT's rules", async () => {
   expect(await lab.run('image', 'clone', '--force', 'own:me/box')).toContain('Node n1: rebooted ok.');
   expect(lab.rebooted).toEqual(['n1']);
   lab.nodes = [{ ...node('n1'), image: 'box', model: 'qemu-arm-64' }];
-  expect(await lab.fails('image', 'clone', '--force', 'own:me/box')).toMatch(/not compatible with node model qemu-arm-64\.$/);
+  expect(await lab.fails('image', 'clone', '--force', 'own:me/box')).toMatch(
+    /not compatible with node model qemu-arm-64\.$/,
+  );
 });
 
 test('layers are fetched and sent once', async () => {
   const image = await lab.image('box', 300_000);
   await lab.run('image', 'publish', 'box', '--registry', 'own', '--as', 'me/once');
   const [layer = ''] = layersOf('me/once');
-  const blob = join(registry.data, 'docker/registry/v2/blobs/sha256', layer.slice(7, 9), layer.slice(7), 'data');
+  const blob = join(
+    registry.data,
+    'docker/registry/v2/blobs/sha256',
+    layer.slice(7, 9),
+    layer.slice(7),
+    'data',
+  );
   // Were it fetched, this would be noticed.
   execFileSync('sh', ['-c', 'head -c 1000 /dev/zero | dd of="$0" conv=notrunc 2>/dev/null', blob]);
   await lab.run('image', 'clone', 'own:me/once', 'copy');

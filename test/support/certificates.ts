@@ -14,7 +14,18 @@ export function makeCertificates(folder: string): Certificates {
   const at = (name: string): string => join(folder, name);
   const openssl = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'pipe' });
   const request = ['req', '-newkey', 'rsa:2048', '-nodes'];
-  openssl(...request, '-x509', '-days', '2', '-subj', '/CN=Test Authority', '-keyout', at('ca.key'), '-out', at('ca.pem'));
+  openssl(
+    ...request,
+    '-x509',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=Test Authority',
+    '-keyout',
+    at('ca.key'),
+    '-out',
+    at('ca.pem'),
+  );
   openssl(...request, '-subj', '/CN=registry', '-keyout', at('server.key'), '-out', at('server.csr'));
   writeFileSync(at('names'), 'subjectAltName=IP:127.0.0.1\n');
   const signing = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial', '-extfile', at('names')];

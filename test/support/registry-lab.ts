@@ -15,7 +15,8 @@ const unused = (): never => {
 /** The same bytes every time, which gzip does not shrink. */
 export function noise(bytes: number, seed = 'noise'): string {
   const parts: string[] = [];
-  for (let at = 0; at < bytes; at += 64) parts.push(createHash('sha256').update(`${seed}${at}`).digest('hex'));
+  for (let at = 0; at < bytes; at += 64)
+    parts.push(createHash('sha256').update(`${seed}${at}`).digest('hex'));
   return parts.join('').slice(0, bytes);
 }
 const rootOf = (text: string): TarEntry[] => [
@@ -59,9 +60,12 @@ export class RegistryLab {
         return this.nodes;
       },
     };
-    const parts = new Proxy({ nodes, images: this.store, imagesChanged: () => {} }, {
-      get: (known, name) => Reflect.get(known, name) ?? unused,
-    });
+    const parts = new Proxy(
+      { nodes, images: this.store, imagesChanged: () => {} },
+      {
+        get: (known, name) => Reflect.get(known, name) ?? unused,
+      },
+    );
     return makeHandlers(parts as unknown as HandlerParts);
   }
 
@@ -91,7 +95,9 @@ export class RegistryLab {
 
   /** Everything in the folder of downloads. */
   downloads(): string[] {
-    return readdirSync(join(this.storeFolder, 'bootyard/downloads'), { recursive: true }).map(String).toSorted();
+    return readdirSync(join(this.storeFolder, 'bootyard/downloads'), { recursive: true })
+      .map(String)
+      .toSorted();
   }
 
   /** Puts a login where `docker login` puts it. */

@@ -45,7 +45,13 @@ export class RegistryProxy {
 
   async #forward(asked: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = 'GET', url: path = '/', headers } = asked;
-    const onward = request({ host: '127.0.0.1', port: this.#target, method, path: this.#pathFor(path), headers });
+    const onward = request({
+      host: '127.0.0.1',
+      port: this.#target,
+      method,
+      path: this.#pathFor(path),
+      headers,
+    });
     asked.pipe(onward);
     const [answer] = (await once(onward, 'response')) as [IncomingMessage];
     const chunks: Buffer[] = [];
@@ -55,7 +61,10 @@ export class RegistryProxy {
     const entry = { method, path, range, sent: 0 };
     this.requests.push(entry);
     const counted = response.write.bind(response);
-    response.write = ((chunk: Buffer, ...rest: []) => ((entry.sent += chunk.length), counted(chunk, ...rest))) as never;
+    response.write = ((chunk: Buffer, ...rest: []) => (
+      (entry.sent += chunk.length),
+      counted(chunk, ...rest)
+    )) as never;
     const status = answer.statusCode ?? 500;
     const exchange = { method, path, range, status, headers: answer.headers, body, response };
     if (this.tamper(exchange)) return;

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -18,16 +18,17 @@ export class DockerRegistry {
   readonly folder = mkdtempSync('/tmp/bootyard-registry-');
   readonly port: number;
   readonly #child: ChildProcess;
-  #output = '';
+  readonly #log = join(this.folder, 'log');
 
   private constructor(options: RegistryOptions) {
     this.port = options.port ?? 5000;
     const file = join(this.folder, 'config.json');
     // JSON is YAML.
     writeFileSync(file, JSON.stringify(this.#configuration(options)));
-    this.#child = spawn('docker-registry', ['serve', file], { stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const out of [this.#child.stdout, this.#child.stderr])
-      out?.on('data', (chunk) => (this.#output = (this.#output + String(chunk)).slice(-20_000)));
+    // A file: nobody empties a pipe while a test waits for skopeo.
+    const log = openSync(this.#log, 'w');
+    this.#child = spawn('docker-registry', ['serve', file], { stdio: ['ignore', log, log] });
+    closeSync(log);
   }
 
   static async start(options: RegistryOptions = {}): Promise<DockerRegistry> {
@@ -37,7 +38,7 @@ export class DockerRegistry {
       if (registry.#child.exitCode !== null) break;
       await delay(50);
     }
-    throw new Error(`docker-registry does not start: ${registry.#output}`);
+    throw new Error(`docker-registry does not start: ${readFileSync(registry.#log, 'utf8')}`);
   }
 
   get host(): string {

@@ -68,7 +68,8 @@ export class Authorizer {
     const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
     const credentials = await this.credentials(signal);
     if (bearer) return this.#token(bearer, scope, credentials, signal);
-    if (!challenges.some(({ scheme }) => scheme === 'basic') || !credentials || credentials.isToken) return undefined;
+    if (!challenges.some(({ scheme }) => scheme === 'basic') || !credentials || credentials.isToken)
+      return undefined;
     this.#basic = basicHeader(credentials);
     return this.#basic;
   }

@@ -71,7 +71,11 @@ export class RegistryClient {
   }
 
   /** A manifest or index by tag or digest; undefined when there is none. */
-  async manifest(repository: string, reference: string, signal?: AbortSignal): Promise<RemoteManifest | undefined> {
+  async manifest(
+    repository: string,
+    reference: string,
+    signal?: AbortSignal,
+  ): Promise<RemoteManifest | undefined> {
     const response = await this.call('GET', repository, `manifests/${reference}`, {
       headers: { accept: ACCEPTED.join(', ') },
       handled: [404],
@@ -111,7 +115,12 @@ export class RegistryClient {
   async catalog(signal?: AbortSignal): Promise<string[]> {
     const prefix = new URL(this.registry.url).pathname.replace(/^\/|\/$/g, '');
     const first = new URL(`/v2/_catalog?n=${PAGE}`, this.registry.url);
-    const all = await this.#pages(first, 'registry:catalog:*', (page) => Catalog.parse(page).repositories ?? [], signal);
+    const all = await this.#pages(
+      first,
+      'registry:catalog:*',
+      (page) => Catalog.parse(page).repositories ?? [],
+      signal,
+    );
     if (prefix === '') return all;
     return all.filter((name) => name.startsWith(`${prefix}/`)).map((name) => name.slice(prefix.length + 1));
   }
@@ -205,12 +214,17 @@ export class RegistryClient {
 
   async #failure(response: Response, signal?: AbortSignal): Promise<BootyardError> {
     const status = response.statusCode;
-    const reason = reasonOf(await readAll(response, 64 << 10, this.registry.label).catch(() => Buffer.alloc(0)));
+    const reason = reasonOf(
+      await readAll(response, 64 << 10, this.registry.label).catch(() => Buffer.alloc(0)),
+    );
     if (status === 401) return this.#denied(signal);
     const { label } = this.registry;
     const because = reason === '' ? `status ${status}` : `status ${status}: ${reason}`;
     if (status === 403) {
-      return new BootyardError('registry.denied', `The registry '${label}' does not allow that (${because}).`);
+      return new BootyardError(
+        'registry.denied',
+        `The registry '${label}' does not allow that (${because}).`,
+      );
     }
     if (status === 429 || status >= 500) {
       return new BootyardError(

@@ -72,11 +72,14 @@ function inFile(config: DockerConfig, host: string, file: string): Credentials |
   const entries = Object.entries(config.auths ?? {});
   const entry = (entries.find(([key]) => key === host) ?? entries.find(([key]) => isOf(key)))?.[1];
   if (!entry) return undefined;
-  const [username = '', secret] = split(Buffer.from(entry.auth ?? '', 'base64').toString('utf8'));
+  const [username, secret] = split(Buffer.from(entry.auth ?? '', 'base64').toString('utf8'));
   if (entry.identitytoken) return { username, secret: entry.identitytoken, isToken: true };
   if (!entry.auth) return undefined;
   if (secret !== undefined) return { username, secret: secret.replace(/\0+$/, ''), isToken: false };
-  throw new BootyardError('registry.dockerConfig', `The login for ${host} in ${file} is damaged: log in again.`);
+  throw new BootyardError(
+    'registry.dockerConfig',
+    `The login for ${host} in ${file} is damaged: log in again.`,
+  );
 }
 
 function split(text: string): [string, string | undefined] {

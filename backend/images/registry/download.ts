@@ -34,7 +34,7 @@ const PASSING = new Set(['registry.cut', 'registry.unreachable', 'registry.busy'
  */
 export async function downloadBlob(download: Download): Promise<void> {
   const { blob, file, onBytes, client } = download;
-  if (await sizeOf(file) === blob.size) return onBytes(blob.size);
+  if ((await sizeOf(file)) === blob.size) return onBytes(blob.size);
   const part = new PartialBlob(`${file}.part`, blob.size);
   const wasResumed = await part.open();
   try {
@@ -45,7 +45,8 @@ export async function downloadBlob(download: Download): Promise<void> {
     if (isRight) return await rename(part.file, file);
   } catch (error) {
     await part.close();
-    if (error instanceof BootyardError && error.code === 'image.wrongSize') await rm(part.file, { force: true });
+    if (error instanceof BootyardError && error.code === 'image.wrongSize')
+      await rm(part.file, { force: true });
     throw diskError(error);
   }
   await rm(part.file, { force: true });

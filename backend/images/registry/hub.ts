@@ -75,7 +75,10 @@ async function userMetadata(client: RegistryClient, user: string, signal?: Abort
   try {
     return Metadata.parse(JSON.parse(Buffer.from(image.labels.metadata ?? '', 'base64').toString('utf8')));
   } catch {
-    throw new BootyardError('registry.badAnswer', `What ${repository} says of the images of '${user}' is damaged.`);
+    throw new BootyardError(
+      'registry.badAnswer',
+      `What ${repository} says of the images of '${user}' is damaged.`,
+    );
   }
 }
 
@@ -93,7 +96,11 @@ export async function announceOnHub(
 }
 
 /** An image of one layer with nothing in it, for its labels. */
-async function pushEmpty(to: Destination, labels: Record<string, string>, signal?: AbortSignal): Promise<void> {
+async function pushEmpty(
+  to: Destination,
+  labels: Record<string, string>,
+  signal?: AbortSignal,
+): Promise<void> {
   const tar = createHash('sha256').update(TAR_END).digest('hex');
   const config = {
     created: new Date().toISOString(),
@@ -106,7 +113,10 @@ async function pushEmpty(to: Destination, labels: Record<string, string>, signal
   const manifest = {
     schemaVersion: 2,
     mediaType: MediaType.manifest,
-    config: { mediaType: MediaType.config, ...(await uploadBytes(to, Buffer.from(JSON.stringify(config)), signal)) },
+    config: {
+      mediaType: MediaType.config,
+      ...(await uploadBytes(to, Buffer.from(JSON.stringify(config)), signal)),
+    },
     layers: [{ mediaType: `${MediaType.layer}+gzip`, ...layer }],
   };
   await putManifest(to, Buffer.from(JSON.stringify(manifest)), signal);

@@ -41,7 +41,8 @@ export class KnownBlobs {
   put(tar: string, { mediaType, digest, size }: Descriptor, place: Place): void {
     const known = this.get(tar);
     const others = known?.blob.digest === digest ? known.places : [];
-    const isOther = (other: Place): boolean => other.host !== place.host || other.repository !== place.repository;
+    const isOther = (other: Place): boolean =>
+      other.host !== place.host || other.repository !== place.repository;
     const entry: KnownBlob = {
       blob: { mediaType: OCI_TYPES[mediaType] ?? mediaType, digest, size },
       places: [place, ...others.filter(isOther)].slice(0, MAX_PLACES),

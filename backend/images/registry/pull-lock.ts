@@ -18,5 +18,8 @@ export async function lockFolder(folder: string): Promise<Disposable> {
 }
 
 function busy(): BootyardError {
-  return new BootyardError('image.pulling', 'This image is being fetched already: wait until that has ended.');
+  return new BootyardError(
+    'image.pulling',
+    'This image is being fetched already: wait until that has ended.',
+  );
 }

@@ -41,10 +41,7 @@ export async function remoteImage(
   const bytes = await oneManifest(client, found, choice);
   const manifest = parseDocument(Manifest, bytes.bytes, 'manifest');
   if (![MediaType.config, MediaType.dockerConfig].some((type) => type === manifest.config.mediaType)) {
-    throw new BootyardError(
-      'image.notImage',
-      `'${repository}' is no image but an artefact of another kind.`,
-    );
+    throw new BootyardError('image.notImage', `'${repository}' is no image but an artefact of another kind.`);
   }
   const configBytes = await client.document(repository, manifest.config, signal);
   const config = parseDocument(Config, configBytes, 'configuration');

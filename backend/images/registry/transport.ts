@@ -134,7 +134,10 @@ function certificateFile({ label, ca = '' }: Registry): string {
 }
 
 function badCertificate(label: string, file: string, why: string): BootyardError {
-  return new BootyardError('registry.ca', `The file '${file}' of the registry '${label}' is of no use: ${why}.`);
+  return new BootyardError(
+    'registry.ca',
+    `The file '${file}' of the registry '${label}' is of no use: ${why}.`,
+  );
 }
 
 function proxyUrl(text: string | undefined): string {

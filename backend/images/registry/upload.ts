@@ -29,7 +29,10 @@ export async function uploadBlob(
   const body = (): Readable => {
     let sent = 0;
     const stream = createReadStream(file, { highWaterMark: 1 << 18 });
-    return Readable.from(counted(stream, (count) => onBytes((sent += count))), { objectMode: false });
+    return Readable.from(
+      counted(stream, (count) => onBytes((sent += count))),
+      { objectMode: false },
+    );
   };
   for (let attempt = 1; ; attempt++) {
     try {
@@ -50,7 +53,8 @@ export async function uploadBytes(
   signal?: AbortSignal,
 ): Promise<{ digest: string; size: number }> {
   const blob = { digest: digestOf(bytes), size: bytes.length };
-  if (!(await to.client.hasBlob(to.repository, blob.digest, signal))) await put(to, blob, () => bytes, signal);
+  if (!(await to.client.hasBlob(to.repository, blob.digest, signal)))
+    await put(to, blob, () => bytes, signal);
   return blob;
 }
 
@@ -65,7 +69,10 @@ async function put(
   await opened.body.dump();
   const location = opened.headers.location;
   const url = typeof location === 'string' ? URL.parse(location, client.registry.url) : null;
-  if (!url || (url.protocol !== 'https:' && client.registry.url.startsWith('https:') && !client.registry.insecure)) {
+  if (
+    !url ||
+    (url.protocol !== 'https:' && client.registry.url.startsWith('https:') && !client.registry.insecure)
+  ) {
     throw badUpload(client);
   }
   url.searchParams.set('digest', digest);
@@ -115,7 +122,10 @@ function digestOf(bytes: Buffer): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
-async function* counted(stream: AsyncIterable<Buffer>, count: (bytes: number) => void): AsyncGenerator<Buffer> {
+async function* counted(
+  stream: AsyncIterable<Buffer>,
+  count: (bytes: number) => void,
+): AsyncGenerator<Buffer> {
   for await (const chunk of stream) {
     count(chunk.length);
     yield chunk;
