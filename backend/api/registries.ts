@@ -192,7 +192,7 @@ async function fetchImage(
       (path) => client.call('image.import', { ...target, path }, { signal, onProgress }),
     );
     const blobs = new KnownBlobs(folders.compressed);
-    const place = { host: remote.host, repository: image.repository };
+    const place = remote.place(image.repository);
     for (const { tar, blob } of image.layers) blobs.put(tar.slice('sha256:'.length), blob, place);
     return imported;
   };

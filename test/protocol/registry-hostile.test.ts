@@ -135,6 +135,48 @@ describe('a transfer that breaks off', () => {
   });
 });
 
+describe('sending', () => {
+  const isUpload = ({ method, path }: Exchange): boolean =>
+    method === 'PUT' && path.includes('/blobs/uploads/');
+
+  test('goes on when the connection breaks off, and leaves nothing', async () => {
+    await lab.image('other', 500_000);
+    let cuts = 0;
+    proxy.tamper = (exchange) => isUpload(exchange) && cuts++ < 2 && (exchange.response.destroy(), true);
+    await lab.run('image', 'publish', 'other', '--as', 'me/other');
+    // The proxy drops answers: the layer is sent again each time.
+    expect(cuts).toBeGreaterThan(2);
+    expect(lab.downloads()).toEqual([]);
+    await lab.run('image', 'clone', 'own:me/other', 'copy');
+    expect(lab.store.get('copy')?.id).toBe(lab.store.get('other')?.id);
+  });
+
+  test('is cancelled by ctrl-C: no tag appears, and nothing is left', async () => {
+    await lab.image('never', 500_000);
+    proxy.tamper = isUpload;
+    const screen = lab.cli.terminal(['image', 'publish', 'never', '--as', 'me/never']);
+    await screen.shows('Sending 0.');
+    screen.type('\u0003');
+    expect(await screen.exit).toBe(130);
+    expect(lab.downloads()).toEqual([]);
+    proxy.tamper = () => false;
+    expect(await lab.fails('image', 'clone', 'own:me/never', 'x')).toMatch(/No such remote image/);
+  });
+
+  test('a registry that stored something else is not believed', async () => {
+    await lab.image('wrong');
+    proxy.tamper = ({ method, path, response }) => {
+      if (method !== 'PUT' || !path.includes('/manifests/')) return false;
+      response.writeHead(201, { 'docker-content-digest': `sha256:${'1'.repeat(64)}` });
+      response.end();
+      return true;
+    };
+    expect(await lab.fails('image', 'publish', 'wrong', '--as', 'me/wrong')).toMatch(
+      /has stored something else/,
+    );
+  });
+});
+
 describe('a registry that lies is refused and leaves nothing', () => {
   const respond = ({ response, status, headers }: Exchange, body: Buffer, more = {}): true => {
     response.writeHead(status, { ...headers, ...more });

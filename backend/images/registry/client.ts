@@ -60,9 +60,12 @@ export class RegistryClient {
     return this.transport.close();
   }
 
-  /** The host that knows the blobs, for remembering where a layer came from. */
-  get host(): string {
+  get #host(): string {
     return new URL(this.registry.url).host;
+  }
+  /** Where a blob is, whatever label and path the registry's entry has. */
+  place(repository: string): { host: string; repository: string } {
+    return { host: this.#host, repository: this.#fullName(repository) };
   }
 
   async userName(signal?: AbortSignal): Promise<string | undefined> {
@@ -174,15 +177,15 @@ export class RegistryClient {
   }
 
   url(repository: string, path: string): URL {
-    return new URL(`/v2/${this.fullName(repository)}/${path}`, this.registry.url);
+    return new URL(`/v2/${this.#fullName(repository)}/${path}`, this.registry.url);
   }
   /** with the path of the registry's address before it */
-  fullName(repository: string): string {
+  #fullName(repository: string): string {
     return `${new URL(this.registry.url).pathname.replace(/^\//, '').replace(/([^/])$/, '$1/')}${repository}`;
   }
   /** of a token for this repository */
   scope(repository: string, access: Access = 'pull'): string {
-    return `repository:${this.fullName(repository)}:${access}`;
+    return `repository:${this.#fullName(repository)}:${access}`;
   }
 
   /** Sends with what is known of the login, answers one 401, and makes a sentence of what the caller does not handle. */
@@ -238,7 +241,7 @@ export class RegistryClient {
   async #denied(signal?: AbortSignal): Promise<BootyardError> {
     const known = await this.#authorizer.credentials(signal);
     const { label } = this.registry;
-    const host = this.host === 'registry-1.docker.io' ? '' : ` ${this.host}`;
+    const host = this.#host === 'registry-1.docker.io' ? '' : ` ${this.#host}`;
     const sentence = known
       ? `The registry '${label}' refuses the login of '${known.username}' in your Docker configuration, or that user may not do this: log in again with \`docker login${host}\`.`
       : `The registry '${label}' wants a login: use \`docker login${host}\`, Bootyard reads Docker's configuration.`;

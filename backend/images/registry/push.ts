@@ -83,7 +83,7 @@ class LayerPush {
   async layer(layer: Layer, signal: AbortSignal): Promise<void> {
     const blob = (await this.#there(layer, signal)) ?? (await this.#send(layer, signal));
     const { client, repository } = this.#to;
-    this.#known.put(layer.digest, blob, { host: client.host, repository });
+    this.#known.put(layer.digest, blob, client.place(repository));
     this.sent.set(layer.digest, blob);
     this.#progress.set(layer.digest, layer.size);
   }
@@ -94,14 +94,15 @@ class LayerPush {
     const { client, repository } = this.#to;
     if (!known) return undefined;
     if (await client.hasBlob(repository, known.blob.digest, signal)) return known.blob;
-    const from = known.places.find((place) => place.host === client.host && place.repository !== repository);
+    const own = client.place(repository);
+    const from = known.places.find((place) => place.host === own.host && place.repository !== own.repository);
     if (from && (await this.#mounted(known.blob.digest, from.repository, signal))) return known.blob;
     return undefined;
   }
 
   async #mounted(digest: string, from: string, signal: AbortSignal): Promise<boolean> {
     const { client, repository } = this.#to;
-    const query = new URLSearchParams({ mount: digest, from: client.fullName(from) }).toString();
+    const query = new URLSearchParams({ mount: digest, from }).toString();
     const response = await client.call('POST', repository, `blobs/uploads/?${query}`, {
       access: 'pull,push',
       handled: [401, 403, 404],
