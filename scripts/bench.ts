@@ -28,6 +28,7 @@ const benches = [
   { name: 'persist', inNamespace: true },
   { name: 'nbd', inNamespace: true },
   { name: 'import', inNamespace: false },
+  { name: 'registry', inNamespace: true },
   { name: 'boot', inNamespace: false },
   { name: 'memory', inNamespace: false },
   { name: 'many', inNamespace: false },

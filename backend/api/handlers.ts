@@ -65,6 +65,7 @@ export interface ImageActions {
       Pick<CallContext, 'signal' | 'progress'> & { warn: (sentence: string) => void },
   ): Promise<StoredImage>;
   remove(name: string): Promise<void> | void;
+  transfer(params: CheckedParams<'image.transfer'>): Result<'image.transfer'>;
 }
 
 /** Says why an image would not boot. Throws for a name that no image has. */
@@ -270,6 +271,7 @@ function imageHandlers(parts: HandlerParts): Omit<HandlersOf<'image'>, keyof Ope
       return { ...(await infoOf(parts, stored)), warnings };
     },
     'image.lint': ({ image }, context) => linter.lint(image, context),
+    'image.transfer': (params) => images.transfer(params),
     'image.remove': async (params) => {
       const all = await imageInfos(parts);
       const chosen = [...new Set(params.images)].map((name) => imageNamed(all, name));

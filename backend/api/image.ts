@@ -34,6 +34,13 @@ export const Finding = z.object({
   dockerfile: z.string().optional(),
 });
 export type Finding = z.infer<typeof Finding>;
+/** `config`: byte by byte; its SHA-256 is the id. Layers: lowest first, by the digests of their tars */
+const ImageContent = z.object({
+  name: z.string(),
+  config: z.string(),
+  labels: z.record(z.string(), z.string()),
+  layers: z.array(z.object({ digest: z.string(), size: z.number() })),
+});
 
 export const imageMethods = {
   /** `all`: also those without a name, which is '' then, that running nodes or snapshots still need. */
@@ -54,5 +61,17 @@ export const imageMethods = {
   ),
   /** Findings, errors first. Progress, cancel. */
   'image.lint': method(z.object({ image: z.string() }), z.array(Finding)),
+  /**
+   * For those who move images from and to registries: which of `layers` (digests of tars, 64 hex digits) are in the store,
+   * what `image` consists of, and the folders of the store in which they work.
+   */
+  'image.transfer': method(
+    z.object({ layers: z.array(z.string()).default([]), image: z.string().optional() }),
+    z.object({
+      there: z.array(z.string()),
+      content: ImageContent.optional(),
+      folders: z.object({ blobs: z.string(), downloads: z.string(), compressed: z.string() }),
+    }),
+  ),
   'image.remove': method(z.object({ images: z.array(z.string()).min(1) }), z.object({})),
 };

@@ -4,6 +4,7 @@ import { DEFAULT_IMAGES } from '../api/default-images.ts';
 import { DIFF_ORDERS, EXPORT_FORMATS } from '../api/image-operations.ts';
 import { connectToLab } from '../api/lab-control.ts';
 import { MODEL_NAMES, settingInfos } from '../api/node.ts';
+import { registries } from '../api/registry-list.ts';
 import { completionScripts } from './completion-scripts.ts';
 
 const LIMIT_MS = 1500;
@@ -41,6 +42,9 @@ const ARGUMENTS: Readonly<Record<string, Source>> = {
     ...models().map((model) => `walt.node.models=${model}`),
   ],
   'image build-default name': () => [...DEFAULT_IMAGES],
+  // What stands behind the colon would have to be asked of the registry.
+  link: () => labels().map((label) => `${label}:`),
+  'registry remove label': labels,
 };
 
 const OPTIONS: Readonly<Record<string, Source>> = {
@@ -50,6 +54,7 @@ const OPTIONS: Readonly<Record<string, Source>> = {
   '--by': () => [...DIFF_ORDERS],
   '--format': () => [...EXPORT_FORMATS],
   '--remove': (_, [image = '']) => askLab((client) => labelNames(client, image)),
+  '--registry': labels,
   '--from': async (last) => {
     const [node = ''] = last.split('@');
     if (!last.includes('@')) return (await askLab(nodeNames)).map((name) => `${name}@`);
@@ -64,6 +69,16 @@ export function argumentSource(command: Command, argument: Argument): Source | u
 
 export function optionSource(option: Option): Source | undefined {
   return OPTIONS[option.long ?? ''];
+}
+
+function labels(): string[] {
+  try {
+    return registries()
+      .list()
+      .map(({ label }) => label);
+  } catch {
+    return [];
+  }
 }
 
 /** Names, and behind the equals sign the values that the schema knows. */

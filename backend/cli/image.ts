@@ -6,6 +6,7 @@ import type { Params } from '../api/contract.ts';
 import { addImageLint } from './image-lint.ts';
 import { imageDetails, imageTable } from './image-listing.ts';
 import { addImageOperations } from './image-operations.ts';
+import { addImageRegistryCommands } from './image-registry.ts';
 import type { LabSession, Session } from './session.ts';
 import { collect, nameValuePairs, UsageError } from './usage.ts';
 
@@ -62,6 +63,7 @@ export function addImageCommands(program: Command, session: Session): void {
       const request = buildRequest(names, options);
       return session.withLab((lab) => buildDefault(lab, request));
     });
+  addImageRegistryCommands(image, session);
 }
 
 interface BuildOptions {

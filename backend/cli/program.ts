@@ -5,6 +5,7 @@ import { addDoctorCommand } from './doctor.ts';
 import { addImageCommands } from './image.ts';
 import { addLabCommands } from './lab.ts';
 import { addNodeCommands } from './node.ts';
+import { addRegistryCommands } from './registry.ts';
 import type { Session } from './session.ts';
 
 /** All nouns and verbs. Parsing throws CommanderError instead of ending the process. */
@@ -18,6 +19,7 @@ export function makeProgram(session: Session): Command {
   addDoctorCommand(program, session);
   addNodeCommands(program, session);
   addImageCommands(program, session);
+  addRegistryCommands(program, session);
   addCompletionCommands(program, session);
   return program;
 }

@@ -12,6 +12,7 @@ import {
   MediaType,
   parseDocument,
 } from './oci.ts';
+import type { LayerIndex } from './layer-index.ts';
 import { mergeInSlices } from './merge-layers.ts';
 import type { ImageRecord } from './records.ts';
 import type { StagedLayer, Staging } from './staging.ts';
@@ -19,12 +20,21 @@ import { shown } from './tar-path.ts';
 import { treeId } from './tree.ts';
 import type { PackedTree } from './tree-arrays.ts';
 
+/** A layer that the store has already; digest: 64 hex digits. */
+export interface HeldLayer {
+  digest: string;
+  size: number;
+  index: LayerIndex;
+}
+/** Finds a layer of the store by the digest of its tar (64 hex digits). */
+export type HeldLayers = (digest: string) => Promise<HeldLayer | undefined>;
+
 /** What an import found: the image's configuration, byte by byte, and its layers, lowest first. */
 export interface ImportedImage {
   config: Buffer;
   /** layers of the store that lie below */
   base?: ImageRecord['layers'];
-  layers: StagedLayer[];
+  layers: (StagedLayer | HeldLayer)[];
   /** the layers merged */
   tree: PackedTree;
 }
@@ -32,8 +42,15 @@ export interface ImportedImage {
 /** bytes of the description of one image; no engine makes more than 127 */
 const MAX_LAYERS = 500;
 
-/** An image of an OCI image layout (image-spec 1.1, "image-layout.md"): a folder, or the content of an archive. */
-export async function importOciLayout(files: FileSet, staging: Staging): Promise<ImportedImage> {
+/**
+ * An image of an OCI image layout (image-spec 1.1, "image-layout.md"): a folder, or the content of an archive. Layers may
+ * be missing in it that `held` finds.
+ */
+export async function importOciLayout(
+  files: FileSet,
+  staging: Staging,
+  held: HeldLayers,
+): Promise<ImportedImage> {
   parseDocument(Layout, await readDocument(files, 'oci-layout'), "file 'oci-layout'");
   const index = parseDocument(Index, await readDocument(files, 'index.json'), "file 'index.json'");
   const descriptor = await oneImage(index, files);
@@ -48,12 +65,15 @@ export async function importOciLayout(files: FileSet, staging: Staging): Promise
   const configBytes = await blob(files, manifest.config);
   const config = parseDocument(Config, configBytes, 'configuration');
   checkLayerCount(manifest.layers.length, config);
-  const layers: StagedLayer[] = [];
+  const layers: ImportedImage['layers'] = [];
   for (const [at, layer] of manifest.layers.entries()) {
-    const source = await openFile(files, `blobs/sha256/${hexOf(layer.digest)}`);
+    const path = `blobs/sha256/${hexOf(layer.digest)}`;
+    const source = await files.open(path);
+    const tar = config.rootfs.diff_ids[at];
+    const there = source || tar === undefined ? undefined : await held(hexOf(tar));
     const message = `Reading layer ${at + 1} of ${manifest.layers.length}`;
     layers.push(
-      await staging.layer(source, message, { given: layer.digest, tar: config.rootfs.diff_ids[at] }),
+      there ?? (await staging.layer(source ?? missing(path), message, { given: layer.digest, tar })),
     );
   }
   return { config: configBytes, layers, tree: await merged(layers) };
@@ -105,7 +125,7 @@ function checkDigest(content: Uint8Array, hex: string): void {
   );
 }
 
-function checkLayerCount(count: number, config: Config): void {
+export function checkLayerCount(count: number, config: Config): void {
   const stated = config.rootfs.diff_ids.length;
   if (count === stated && count <= MAX_LAYERS) return;
   throw new BootyardError(
@@ -117,8 +137,10 @@ function checkLayerCount(count: number, config: Config): void {
 }
 
 async function openFile(files: FileSet, path: string): Promise<ByteSource> {
-  const source = await files.open(path);
-  if (source) return source;
+  return (await files.open(path)) ?? missing(path);
+}
+
+function missing(path: string): never {
   throw new BootyardError('image.incomplete', `The image is refused: its file ${shown(path)} is missing.`, {
     path,
   });
@@ -153,7 +175,7 @@ export async function importDockerArchive(files: FileSet, staging: Staging): Pro
   return { config: configBytes, layers, tree: await merged(layers) };
 }
 
-function merged(layers: StagedLayer[]): Promise<PackedTree> {
+function merged(layers: ImportedImage['layers']): Promise<PackedTree> {
   const id = treeId(layers.map((layer) => layer.digest));
   return mergeInSlices(
     layers.map((layer) => layer.index),

@@ -3,7 +3,12 @@ import { join, resolve } from 'node:path';
 import { BootyardError, systemCode } from '../errors.ts';
 import { ArchiveFiles, type ByteSource, fileSource, firstBytes, FolderFiles } from './blob-source.ts';
 import { type Compression, compressionOf } from './decompress.ts';
-import { type ImportedImage, importDockerArchive, importOciLayout } from './import-layout.ts';
+import {
+  type HeldLayers,
+  type ImportedImage,
+  importDockerArchive,
+  importOciLayout,
+} from './import-layout.ts';
 import { packFolder, rootImage } from './import-root.ts';
 import { LayerFile } from './layer-file.ts';
 import type { LayerIndex } from './layer-index.ts';
@@ -15,14 +20,14 @@ import { ImageTree } from './tree.ts';
 
 /**
  * Reads an image of any kind into the staging folder: a root file system tar (also gzip, zstd, xz, bzip2), a Docker or
- * OCI archive, an OCI layout, or a root folder. The kind is told by content, never by a name.
+ * OCI archive, an OCI layout (without layers that `held` finds), or a root folder. The kind is told by content, never by a name.
  */
-export async function readImage(path: string, staging: Staging): Promise<ImportedImage> {
+export async function readImage(path: string, staging: Staging, held: HeldLayers): Promise<ImportedImage> {
   const file = resolve(path);
   const found = await stat(file).catch((error: unknown) => {
     throw openError(file, error);
   });
-  if (found.isDirectory()) return readFolder(file, staging);
+  if (found.isDirectory()) return readFolder(file, staging, held);
   if (!found.isFile()) throw notAnImage(file);
   const handle = await open(file, 'r').catch((error: unknown) => {
     throw openError(file, error);
@@ -38,11 +43,11 @@ export async function readImage(path: string, staging: Staging): Promise<Importe
   }
 }
 
-async function readFolder(folder: string, staging: Staging): Promise<ImportedImage> {
+async function readFolder(folder: string, staging: Staging, held: HeldLayers): Promise<ImportedImage> {
   const files = new FolderFiles(folder);
   try {
     if ((await files.open('oci-layout')) && (await files.open('index.json'))) {
-      return await importOciLayout(files, staging);
+      return await importOciLayout(files, staging, held);
     }
     if (!(await stat(join(folder, 'etc')).catch(() => undefined))) {
       throw new BootyardError(
@@ -127,7 +132,8 @@ async function readArchive(
   const tree = await mergeInSlices([index], 0n);
   const files = new ArchiveFiles(new ImageTree(0n, tree, [new LayerFile(file)]));
   try {
-    return await (kind === 'oci' ? importOciLayout(files, staging) : importDockerArchive(files, staging));
+    if (kind === 'docker') return await importDockerArchive(files, staging);
+    return await importOciLayout(files, staging, () => Promise.resolve(undefined));
   } finally {
     await files.close();
   }

@@ -6,14 +6,25 @@ import { join } from 'node:path';
 import { BootyardError } from '../errors.ts';
 import { type Descriptor, Index, MediaType, parseDocument } from './oci.ts';
 
+/** Where processes that move images from and to registries work; they are not the daemon, which has no way there. */
+export interface TransferFolders {
+  blobs: string;
+  /** what is on its way; each folder in it is removed when nothing has been done to it for a week */
+  downloads: string;
+  /** how registries keep the layers of the store (`registry/known-blobs.ts`), by digest of the tar */
+  compressed: string;
+}
+const DOWNLOAD_MS = 7 * 24 * 3600_000;
+
 /**
  * A folder that is an OCI image layout (image-spec 1.1, "image-layout.md"), and beside it what Bootyard derives:
  * `bootyard/layers/<digest>` (index of a layer), `bootyard/trees/<image id>` (merged tree), `bootyard/manifests/<image id>`
- * (checksums; also of images that are gone), `bootyard/tmp`.
+ * (checksums; also of images that are gone), `bootyard/tmp`, and the `TransferFolders`.
  * Every file appears by a rename; index.json is replaced last, so a crash leaves at most files that nothing refers to.
  */
 export class LayoutFolder {
   readonly temporary: string;
+  readonly transfers: TransferFolders;
   readonly #blobs: string;
   readonly #layers: string;
   readonly #trees: string;
@@ -28,7 +39,13 @@ export class LayoutFolder {
     this.#manifests = join(folder, 'bootyard/manifests');
     this.temporary = join(folder, 'bootyard/tmp');
     this.#index = join(folder, 'index.json');
-    for (const made of [this.#blobs, this.#layers, this.#trees, this.#manifests])
+    this.transfers = {
+      blobs: this.#blobs,
+      downloads: join(folder, 'bootyard/downloads'),
+      compressed: join(folder, 'bootyard/compressed'),
+    };
+    const { downloads, compressed } = this.transfers;
+    for (const made of [this.#blobs, this.#layers, this.#trees, this.#manifests, downloads, compressed])
       mkdirSync(made, { recursive: true });
     rmSync(this.temporary, { recursive: true, force: true });
     mkdirSync(this.temporary);
@@ -112,6 +129,7 @@ export class LayoutFolder {
    */
   async removeAllBut(blobs: ReadonlySet<string>, trees: ReadonlySet<string>): Promise<void> {
     const garbage: string[] = [];
+    const { downloads, compressed } = this.transfers;
     const sweep = (folder: string, kept: ReadonlySet<string>): void => {
       for (const name of readdirSync(folder)) {
         if (kept.has(name)) continue;
@@ -123,6 +141,8 @@ export class LayoutFolder {
     sweep(this.#blobs, blobs);
     sweep(this.#layers, blobs);
     sweep(this.#trees, trees);
+    sweep(compressed, blobs);
+    sweep(downloads, youngIn(downloads));
     for (const file of garbage) await rm(file, { recursive: true, force: true });
   }
 }
@@ -135,4 +155,11 @@ function sizesIn(folder: string): Map<string, number> {
     if (found?.isFile()) sizes.set(name, found.size);
   }
   return sizes;
+}
+function youngIn(folder: string): Set<string> {
+  const isYoung = (name: string): boolean => {
+    const found = statSync(join(folder, name), { throwIfNoEntry: false });
+    return Date.now() - (found?.mtimeMs ?? 0) < DOWNLOAD_MS;
+  };
+  return new Set(readdirSync(folder).filter(isYoung));
 }

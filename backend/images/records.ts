@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { BootyardError } from '../errors.ts';
 import type { ImportedImage } from './import-layout.ts';
 import { saveLayerIndex } from './layer-index.ts';
@@ -82,8 +82,9 @@ export function storeImage(
   const configBytes = labelled(image.config, labels);
   const config = parseDocument(Config, configBytes, 'configuration');
   check();
+  for (const layer of image.layers) checkHeld(folder, layer);
   for (const layer of image.layers) saveLayerIndex(folder.layerIndex(layer.digest), layer.index);
-  for (const layer of image.layers) folder.takeBlob(layer.file, layer.digest);
+  for (const layer of image.layers) if ('file' in layer) folder.takeBlob(layer.file, layer.digest);
   const id = folder.addBlob(configBytes);
   savePacked(folder.tree(id), image.tree);
   const layers = [...(image.base ?? []), ...image.layers].map(({ digest, size }) => ({ digest, size }));
@@ -104,6 +105,15 @@ export function storeImage(
     manifest: { mediaType: MediaType.manifest, digest, size: manifest.length },
     record: makeRecord('', id, config, layers),
   };
+}
+
+/** A layer that was in the store may have gone with the last image that had it. */
+function checkHeld(folder: LayoutFolder, layer: ImportedImage['layers'][number]): void {
+  if ('file' in layer || existsSync(folder.blob(layer.digest))) return;
+  throw new BootyardError(
+    'image.layerGone',
+    'A layer of the image was removed from the store meanwhile: try again.',
+  );
 }
 
 /** The configuration with labels added; byte by byte the same when there is nothing to add, so that its id stays. */

@@ -30,15 +30,20 @@ export interface StagedLayer extends StagedBlob {
 
 const CHUNK = 1 << 20;
 /** Decompression stops when the disk has no more than this left. */
-const SPARE_BYTES = 128 << 20;
+export const SPARE_BYTES = 128 << 20;
+
+const MAX_LAYER = 64 * 2 ** 30;
 
 /** A folder in which one import works. Nothing outside it changes before the store takes the result over. */
 export class Staging {
   readonly folder: string;
   readonly control: ImportControl;
+  readonly #maxLayer: number;
   #files = 0;
 
-  constructor(parent: string, control: ImportControl) {
+  /** `maxLayer`: what a layer may unpack to, in bytes */
+  constructor(parent: string, control: ImportControl, maxLayer = MAX_LAYER) {
+    this.#maxLayer = maxLayer;
     this.folder = join(parent, randomBytes(8).toString('hex'));
     this.control = control;
     mkdirSync(this.folder, { recursive: true });
@@ -129,6 +134,7 @@ export class Staging {
         hash.update(chunk);
         size += chunk.length;
         await writing;
+        if (size > this.#maxLayer) throw tooLarge(this.#maxLayer);
         this.control.signal?.throwIfAborted();
         if (size - checkedAt < 64 * CHUNK) continue;
         checkedAt = size;
@@ -187,17 +193,24 @@ function wrongDigest(digest: string): BootyardError {
   );
 }
 
+function tooLarge(limit: number): BootyardError {
+  return new BootyardError(
+    'image.tooLarge',
+    `The image is refused: a layer of it unpacks to more than ${limit} bytes.`,
+  );
+}
+
 export function changedImage(): BootyardError {
   return new BootyardError('image.changed', 'The image changed while it was read: import it again.');
 }
 
-function noSpace(): BootyardError {
+export function noSpace(): BootyardError {
   return new BootyardError(
     'image.noSpace',
     'There is not enough disk space for the image: free some and import it again.',
   );
 }
 
-function diskError(error: unknown): unknown {
+export function diskError(error: unknown): unknown {
   return systemCode(error) === 'ENOSPC' || systemCode(error) === 'EDQUOT' ? noSpace() : error;
 }

@@ -4,7 +4,8 @@ import { readImage } from './import.ts';
 import { importWarnings } from './import-warnings.ts';
 import type { LayerIndex } from './layer-index.ts';
 import type { ExportedImage } from './export.ts';
-import { LayoutFolder } from './layout-folder.ts';
+import type { HeldLayer } from './import-layout.ts';
+import { LayoutFolder, type TransferFolders } from './layout-folder.ts';
 import { type ImageManifest, loadManifest, makeManifest } from './manifest.ts';
 import { imageName } from './names.ts';
 import { mergeInSlices } from './merge-layers.ts';
@@ -35,6 +36,8 @@ export interface StoreOptions {
   publish?: Publish;
   /** says of an image without a name, by its id, that it is needed all the same */
   isNeeded?: (id: string) => boolean;
+  /** what one layer may unpack to; 64 GiB by default */
+  maxLayerBytes?: number;
 }
 
 /** An image of the store. One without a name has lost it, and is kept while a node may still run on it. */
@@ -59,6 +62,13 @@ export interface DeriveOptions {
   force?: boolean;
   signal?: AbortSignal;
   check?: () => void;
+}
+export interface Transfer {
+  /** layers of the question that are in the store */
+  there: string[];
+  folders: TransferFolders;
+  /** the image of the question, with its configuration byte by byte */
+  content?: ImageRecord & { config: string };
 }
 
 /** Manifests of images that are gone: as many are kept. */
@@ -111,9 +121,10 @@ export class ImageStore {
   async import(params: ImportParams): Promise<ImageRecord> {
     const name = imageName(params.name);
     this.#checkFree(name, params.force);
-    const staging = new Staging(this.#folder.temporary, { signal: params.signal, progress: params.progress });
+    const { signal, progress } = params;
+    const staging = new Staging(this.#folder.temporary, { signal, progress }, this.#options.maxLayerBytes);
     try {
-      const image = await readImage(params.path, staging);
+      const image = await readImage(params.path, staging, (digest) => this.#heldLayer(digest));
       params.signal?.throwIfAborted();
       const stored = storeImage(this.#folder, image, params.labels ?? {}, () =>
         this.#checkFree(name, params.force),
@@ -128,6 +139,24 @@ export class ImageStore {
     } finally {
       staging.dispose();
     }
+  }
+
+  async #heldLayer(digest: string): Promise<HeldLayer | undefined> {
+    const entry = this.#entries.find(({ record }) => record.layers.some((layer) => layer.digest === digest));
+    const layer = entry?.record.layers.find((candidate) => candidate.digest === digest);
+    return layer && { ...layer, index: await this.#trees.index(layer) };
+  }
+
+  /** What those need to know who move images from and to registries. Throws `image.unknown`. */
+  transfer({ layers, image }: { layers: readonly string[]; image?: string }): Transfer {
+    const there = new Set(this.#entries.flatMap(({ record }) => record.layers.map(({ digest }) => digest)));
+    const record = image === undefined ? undefined : this.named(image);
+    const content = record && { ...record, config: this.#folder.readBlob(record.id).toString('utf8') };
+    return {
+      there: layers.filter((digest) => there.has(digest)),
+      folders: this.#folder.transfers,
+      ...(content ? { content } : {}),
+    };
   }
 
   /** A folder to make a layer in; the caller disposes it. */

@@ -80,7 +80,7 @@ export class TreeCache {
   /** The indexes of an image's layers, the lowest first. */
   async indexes(image: ImageRecord): Promise<LayerIndex[]> {
     const indexes: LayerIndex[] = [];
-    for (const { digest, size } of image.layers) indexes.push(await this.#layerIndex(digest, size));
+    for (const layer of image.layers) indexes.push(await this.index(layer));
     return indexes;
   }
 
@@ -97,7 +97,7 @@ export class TreeCache {
   }
 
   /** A layer's index from disk; made anew when it is missing, damaged or of an older form. */
-  async #layerIndex(digest: string, size: number): Promise<LayerIndex> {
+  async index({ digest, size }: ImageRecord['layers'][number]): Promise<LayerIndex> {
     const file = this.#folder.layerIndex(digest);
     const saved = loadLayerIndex(file, size);
     if (saved) return saved;

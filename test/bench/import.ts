@@ -106,12 +106,12 @@ function settle(home: string): void {
   run(home, 'sync', ['-f', home]);
 }
 
-function median(values: number[]): number {
+export function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 }
 
 /** Sizes in turns as they come in /usr: many of some KiB, few of many MiB; 417 MB in all. */
-function makeTar(tar: string): void {
+export function makeTar(tar: string, files = FILES): void {
   const fd = openSync(tar, 'w');
   const noise = readFileSync(process.execPath).subarray(0, 64 << 20);
   const write = (bytes: Uint8Array): void => {
@@ -120,7 +120,7 @@ function makeTar(tar: string): void {
   for (let at = 0; at < FOLDERS; at++) {
     write(entryHeader({ path: `usr/d${at % 30}/e${at}`, type: 'directory', mode: 0o755 }, 0));
   }
-  for (let at = 0; at < FILES; at++) {
+  for (let at = 0; at < files; at++) {
     const size = at % 1000 === 0 ? 14 << 20 : at % 50 === 0 ? 350_000 : 200 + ((at * 7919) % 16_000);
     const start = (at * 65_537) % (noise.length - size);
     write(

@@ -69,6 +69,7 @@ export const basicHandlers: ServedHandlers = {
   'image.list': () => [],
   'image.import': unused,
   'image.lint': unused,
+  'image.transfer': unused,
   'image.remove': unused,
   'image.history': unused,
   'image.duplicate': unused,

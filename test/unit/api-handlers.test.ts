@@ -67,6 +67,7 @@ beforeEach(() => {
         params.warn('No.');
         return Promise.resolve(image(params.name));
       },
+      transfer: unused,
       remove: (name) => void removed.push(name),
     },
     operations: {

@@ -53,8 +53,28 @@ describe('without a lab', () => {
 });
 
 /** Words that a user thinks of: nothing can be known of them. */
-const FREE = new Set(['name', 'path', 'command', 'node-port', 'local-port', 'duration', 'file']);
-const FREE_OPTIONS = new Set(['--timeout', '--speed', '--bind', '--label', '--as', '--packages', '--files']);
+const FREE = new Set([
+  'name',
+  'path',
+  'command',
+  'node-port',
+  'local-port',
+  'duration',
+  'file',
+  'keyword',
+  'label',
+  'url',
+]);
+const FREE_OPTIONS = new Set([
+  '--timeout',
+  '--speed',
+  '--bind',
+  '--label',
+  '--as',
+  '--packages',
+  '--files',
+  '--ca',
+]);
 
 test('no verb is left out', () => {
   const left: string[] = [];
