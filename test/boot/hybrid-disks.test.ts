@@ -10,7 +10,7 @@ const lab = new TestLab();
 const random = generator(Number(process.env.HYBRID_SEED ?? 3));
 /** `npm run test:all` cuts the power more often, and fills disks. */
 const isLong = process.env.BOOTYARD_TEST_ALL !== undefined;
-const CUTS = isLong ? 20 : 2;
+const CUTS = isLong ? 20 : 1;
 const TINY = 'pc-x86-64-tiny';
 
 beforeAll(async () => {

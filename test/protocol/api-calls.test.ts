@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Progress } from '../../backend/api/contract.ts';
 import type { NodeInfo } from '../../backend/api/node.ts';
 import { BootyardError } from '../../backend/errors.ts';
+import type { ServedHandlers } from '../../backend/api/server.ts';
 import { node } from '../support/api-lab.ts';
 import { stageOf, create, serve, client, frame, raw, greeting, errorOf } from '../support/api-server.ts';
 
@@ -24,6 +25,21 @@ describe('handshake', () => {
     expect(String(answer)).toContain('api.handshake');
   });
 });
+
+/** A handler that ends only when it is cancelled, and what it has seen. */
+function waiting() {
+  const heard = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<void>();
+  const wait: ServedHandlers['node.wait'] = (_, { signal }) =>
+    new Promise((_resolve, reject) => {
+      started.resolve();
+      signal.addEventListener('abort', () => {
+        heard.resolve();
+        reject(new Error('aborted'));
+      });
+    });
+  return { wait, started, heard };
+}
 
 describe('calls', () => {
   test('carry typed parameters and results both ways', async () => {
@@ -87,18 +103,8 @@ describe('calls', () => {
   });
 
   test('can be cancelled: the handler hears it, the caller waits no more', async () => {
-    const heard = Promise.withResolvers<void>();
-    const started = Promise.withResolvers<void>();
-    await serve({
-      'node.wait': (_, { signal }) =>
-        new Promise((_resolve, reject) => {
-          started.resolve();
-          signal.addEventListener('abort', () => {
-            heard.resolve();
-            reject(new Error('aborted'));
-          });
-        }),
-    });
+    const { wait: handler, started, heard } = waiting();
+    await serve({ 'node.wait': handler });
     const caller = new AbortController();
     const wait = (await client()).call('node.wait', { nodes: ['a'] }, { signal: caller.signal });
     await started.promise;
@@ -108,18 +114,8 @@ describe('calls', () => {
   });
 
   test('are cancelled when the client goes away', async () => {
-    const heard = Promise.withResolvers<void>();
-    const started = Promise.withResolvers<void>();
-    const { log } = await serve({
-      'node.wait': (_, { signal }) =>
-        new Promise((_resolve, reject) => {
-          started.resolve();
-          signal.addEventListener('abort', () => {
-            heard.resolve();
-            reject(new Error('aborted'));
-          });
-        }),
-    });
+    const { wait: handler, started, heard } = waiting();
+    const { log } = await serve({ 'node.wait': handler });
     const going = await client();
     const wait = errorOf(going.call('node.wait', { nodes: ['a'] }));
     await started.promise;

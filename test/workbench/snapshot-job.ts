@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { until, type TestLab } from '../support/lab.ts';
+import { startsToRestore, stopProcess } from '../support/snapshots.ts';
 import type { Person } from './person.ts';
 
 const MENU = 'Snapshots';
@@ -85,12 +86,15 @@ export class SnapshotJob {
     await this.#note(node, 'before');
   }
 
-  /** As long as its disk is copied; the node is off then, and nothing is left of the copy. */
+  /** As long as its memory is read; the node is off then, and nothing is left of a copy. */
   async cancelRestore(node: string, name: string): Promise<void> {
     await this.#lab.bootyard('node', 'snapshot', 'save', node, name);
+    const starts = startsToRestore(this.#lab);
     await this.#pick(node, 'Restore Snapshot...', name);
     await this.#person.confirm(`What was written to the disks of ${node}`, 'Restore');
+    const machine = await stopProcess(starts);
     await this.#cancel(`Restoring ${node} from snapshot ${name}`);
+    process.kill(machine, 'SIGCONT');
     const reason = `Snapshot ${name} was not restored: this was cancelled.`;
     await this.#person.row(`${node}, off: ${reason}`).waitFor();
     const files = readdirSync(this.#lab.paths.nodes, { recursive: true, encoding: 'utf8' });
@@ -102,9 +106,12 @@ export class SnapshotJob {
   async cancelCreate(node: string, name: string, next: string): Promise<void> {
     const folders = (): number => readdirSync(this.#lab.paths.nodes).length;
     const before = folders();
+    const starts = startsToRestore(this.#lab);
     await this.#pick(node, 'Create Node from Snapshot...', name);
     await this.#person.answer('New node', next);
+    const machine = await stopProcess(starts);
     await this.#cancel(`Creating ${next} from ${node}@${name}`);
+    process.kill(machine, 'SIGCONT');
     await this.#person.row(`${next}, `).waitFor({ state: 'detached' });
     await until('no folder of it', folders, (count) => count === before);
     const all = (await this.#lab.nodes()).map((one) => one.name);
