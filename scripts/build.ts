@@ -29,7 +29,8 @@ await build({
   format: 'cjs',
   target: 'node22',
   sourcemap: true,
-  external: ['vscode', '@lydell/node-pty'],
+  // cpu-features is native and optional to ssh2, which dockerode brings.
+  external: ['vscode', '@lydell/node-pty', 'cpu-features', '*.node'],
   // CommonJS bundles have no import.meta; sources use import.meta.dirname to find their files.
   define: { 'import.meta.dirname': '__dirname' },
   logLevel: 'warning',
