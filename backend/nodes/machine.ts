@@ -163,11 +163,14 @@ export class Machine {
   }
 
   async #connect(): Promise<void> {
-    this.#qmp = await QmpClient.connect(this.#place.qmpSocket, {
+    const qmp = await QmpClient.connect(this.#place.qmpSocket, {
       onEvent: (event) => this.#event(event),
       onClose: () => void this.#reconnect(),
       signal: AbortSignal.any([this.#gone.signal, this.#released.signal]),
     });
+    this.#qmp = qmp;
+    // QEMU talks to one client at a time: a connection that nobody closes would shut out the next daemon.
+    if (this.#released.signal.aborted) qmp.close();
   }
 
   /** QEMU lives, but its socket ended or an earlier daemon held it: try until either end is gone. */

@@ -108,6 +108,7 @@ export class QmpClient {
       if (signal?.aborted) abort();
       await this.#greeting.promise;
       await this.execute('qmp_capabilities');
+      signal?.throwIfAborted();
     } finally {
       clearTimeout(late);
       signal?.removeEventListener('abort', abort);

@@ -122,6 +122,18 @@ describe('with a peer that misbehaves', () => {
     await expect(connecting).rejects.toThrow('given up');
   });
 
+  test('given up while it negotiates: the connection is closed', async () => {
+    await peer(() => undefined);
+    const givenUp = new AbortController();
+    const closed = Promise.withResolvers<void>();
+    server?.on('connection', (socket) => {
+      socket.once('data', () => givenUp.abort());
+      socket.once('close', () => closed.resolve());
+    });
+    await expect(connect({ signal: givenUp.signal })).rejects.toThrow('aborted');
+    await closed.promise;
+  });
+
   test('a second client is served when the first has gone', async () => {
     await peer((command, socket) => socket.write(`{"return": true, "id": ${command.id}}\n`));
     (await connect()).close();

@@ -21,6 +21,7 @@ const Migration = z.object({
 const MachineStatus = z.object({ status: z.string() });
 
 const POLL_MS = 20;
+const GIVE_UP_MS = 60_000;
 /** QEMU's own bound is made for links that others use too. Bytes per second. */
 const NO_BOUND = 2 ** 40;
 /** With less room than this a file system counts as full, bytes: a write that failed may have been larger. */
@@ -107,10 +108,12 @@ export async function loadState(machine: Machine, file: string, signal: AbortSig
 
 /**
  * A machine that was saved, or whose daemon died over that, goes on; its guest is to be told then. Tries until QEMU answers
- * or `signal` is aborted. Resolves with false when it was not being saved.
+ * or `signal` is aborted, and for a minute at most: other work on the node waits behind it. Resolves with false when it was
+ * not being saved.
  */
 export async function endSave(machine: Machine, signal: AbortSignal): Promise<boolean> {
-  while (machine.runs && !signal.aborted) {
+  const deadline = performance.now() + GIVE_UP_MS;
+  while (machine.runs && !signal.aborted && performance.now() < deadline) {
     try {
       const { status } = MachineStatus.parse(await machine.query('query-status'));
       if (!SAVING.has(status)) return false;
