@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { defaultImageTar } from '../support/default-image.ts';
 import { TestLab, until } from '../support/lab.ts';
+import { isLong } from '../support/long.ts';
 
 const ARM = 'qemu-arm-64';
 const lab = new TestLab();
 const scratch = mkdtempSync(join(tmpdir(), 'by-arm-'));
-const isLong = process.env.BOOTYARD_TEST_ALL === '1';
 
 beforeAll(async () => {
   await lab.importDefault('qemu-arm-64-tiny');

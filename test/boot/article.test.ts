@@ -2,6 +2,7 @@
 // `npm run test:all` runs it.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestLab } from '../support/lab.ts';
+import { isLong } from '../support/long.ts';
 
 const NODE = 'vnode-hybrid';
 const lab = new TestLab();
@@ -12,7 +13,7 @@ const rootOf = async (): Promise<[string, number]> => {
   return [name, Number(/^([\d.]+)G$/.exec(size)?.[1])];
 };
 
-describe.runIf(process.env.BOOTYARD_TEST_ALL)('the article on hybrid boot', () => {
+describe.runIf(isLong)('the article on hybrid boot', () => {
   beforeAll(() => lab.importDefault('pc-x86-64-default'), 600_000);
   afterAll(() => lab.remove());
 

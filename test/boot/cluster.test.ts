@@ -7,13 +7,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ADDRESSES, TestInternet } from '../support/internet.ts';
 import { repository, TestLab, until } from '../support/lab.ts';
+import { isLong } from '../support/long.ts';
 
 const NODES = ['c1', 'c2', 'c3'];
 const REGISTRY = `${ADDRESSES.web}:5000`;
 const MINUTES = 60_000;
 const LIMIT = 30 * MINUTES;
 
-describe.runIf(process.env.BOOTYARD_TEST_ALL)('a cluster of three hybrid nodes behind NAT', () => {
+describe.runIf(isLong)('a cluster of three hybrid nodes behind NAT', () => {
   const folder = mkdtempSync(join(tmpdir(), 'by-cluster-'));
   const internet = new TestInternet();
   const lab = new TestLab({ command: [...internet.prefix, join(repository, 'bin/bootyard')] });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { defaultImageTar } from '../support/default-image.ts';
 import { TestLab, until } from '../support/lab.ts';
 import { importVariant, type Change } from '../support/variant.ts';
+import { isLong } from '../support/long.ts';
 
 const lab = new TestLab();
 beforeAll(() => lab.importDefault('pc-x86-64-tiny'));
@@ -25,7 +26,7 @@ async function reasonOf(name: string, change: Change, ...settings: string[]): Pr
 }
 
 describe('an image that does not boot is a state with a reason', () => {
-  test('no boot script', async () => {
+  test.runIf(isLong)('no boot script', async () => {
     const reason = await reasonOf('no-script', { remove: ['boot/pc-x86-64/start.ipxe'] });
     expect(reason).toContain('/boot/pc-x86-64/start.ipxe');
   });
@@ -40,7 +41,7 @@ describe('an image that does not boot is a state with a reason', () => {
     expect(reason).toMatch(/panic|sbin\/init/);
   });
 
-  test('an init that does nothing: the boot stands still', async () => {
+  test.runIf(isLong)('an init that does nothing: the boot stands still', async () => {
     const reason = await reasonOf(
       'still',
       { remove: ['sbin/init'], add: { 'sbin/init': '#!/bin/busybox sh\nexec busybox sleep 100000\n' } },

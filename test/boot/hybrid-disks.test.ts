@@ -5,11 +5,11 @@ import { generator } from '../support/generator.ts';
 import { bootMode, copiedBytes, debugfsAfterCut, PARTITION, waitFor } from '../support/hybrid-node.ts';
 import { TestLab, until } from '../support/lab.ts';
 import { importVariant } from '../support/variant.ts';
+import { isLong } from '../support/long.ts';
 
 const lab = new TestLab();
 const random = generator(Number(process.env.HYBRID_SEED ?? 3));
 /** `npm run test:all` cuts the power more often, and fills disks. */
-const isLong = process.env.BOOTYARD_TEST_ALL !== undefined;
 const CUTS = isLong ? 20 : 1;
 const TINY = 'pc-x86-64-tiny';
 

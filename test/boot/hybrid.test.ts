@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootMode, copiedBytes, debugfs, PARTITION, waitFor } from '../support/hybrid-node.ts';
 import { TestLab } from '../support/lab.ts';
 import { importVariant } from '../support/variant.ts';
+import { isLong } from '../support/long.ts';
 
 const lab = new TestLab();
 beforeAll(async () => {
@@ -78,7 +79,7 @@ describe('hybrid boot', () => {
     await lab.bootyard('node', 'remove', '--force', 'renamed');
   });
 
-  test('a directory spelled walt-hybrid is pointed out', async () => {
+  test.runIf(isLong)('a directory spelled walt-hybrid is pointed out', async () => {
     await lab.bootyard('node', 'create', 'h1', 'disks=1G[template=ext4]');
     await wait('h1');
     await lab.bootyard('node', 'stop', 'h1');

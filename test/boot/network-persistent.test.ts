@@ -11,9 +11,9 @@ import { generator } from '../support/generator.ts';
 import { until } from '../support/lab.ts';
 import { SnapshotLab } from '../support/snapshots.ts';
 import { importVariant } from '../support/variant.ts';
+import { isLong } from '../support/long.ts';
 
 const lab = new SnapshotLab();
-const isLong = process.env.BOOTYARD_TEST_ALL !== undefined;
 const TINY = 'pc-x86-64-tiny';
 const MODE = 'boot.mode=network-persistent';
 beforeAll(async () => {

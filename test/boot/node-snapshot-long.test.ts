@@ -5,8 +5,8 @@ import { ADDRESSES, TestInternet } from '../support/internet.ts';
 import { repository, until } from '../support/lab.ts';
 import { SnapshotLab } from '../support/snapshots.ts';
 import { importVariant, programOfHost } from '../support/variant.ts';
+import { isLong } from '../support/long.ts';
 
-const isLong = process.env.BOOTYARD_TEST_ALL !== undefined;
 const SWAPS = 'grep /dev/nbd0 /proc/swaps || :';
 
 describe.runIf(isLong)('snapshots of less common nodes', () => {

@@ -7,12 +7,13 @@ import { generator } from '../support/generator.ts';
 import { giveProgram } from '../support/guest-program.ts';
 import { TestLab, until } from '../support/lab.ts';
 import { expectConsistent } from '../support/persist-check.ts';
+import { isLong } from '../support/long.ts';
 
 const lab = new TestLab();
 const random = generator(Number(process.env.PERSIST_SEED ?? 5));
 /** `npm run test:all` cuts the power more often. */
-const CUTS = process.env.BOOTYARD_TEST_ALL === undefined ? 1 : 20;
-const KILLS = process.env.BOOTYARD_TEST_ALL === undefined ? 1 : 3;
+const CUTS = isLong ? 20 : 1;
+const KILLS = 3;
 const WRITERS = 3;
 /** that each of them does while the daemon is killed */
 const ITEMS = 300;
@@ -114,7 +115,7 @@ describe('a power cut', () => {
   }, 2_400_000);
 });
 
-describe('kill -9 of the daemon', () => {
+describe.runIf(isLong)('kill -9 of the daemon', () => {
   test('while a guest writes: it goes on by itself, and all that was said to be done is there', async () => {
     const writers = new Writers('killed', ITEMS);
     for (let kill = 0; kill < KILLS; kill++) {

@@ -2,11 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { giveProgram } from '../support/guest-program.ts';
 import { TestLab, until } from '../support/lab.ts';
 import { importVariant } from '../support/variant.ts';
+import { isLong } from '../support/long.ts';
 
 const lab = new TestLab();
 const nodes = ['n1', 'n2'] as const;
 /** `npm run test:all` makes more small files. */
-const FILES = process.env.BOOTYARD_TEST_ALL === undefined ? 300 : 10_000;
+const FILES = isLong ? 10_000 : 300;
 
 beforeAll(async () => {
   await lab.importDefault('pc-x86-64-tiny');
@@ -95,22 +96,25 @@ describe('what is on /persist', () => {
     expect(await lab.inNode('n2', 'ls /persist')).toBe('exercise\n');
   });
 
-  test('is not mounted with mount.persist=false, as the console says, and is there again with true', async () => {
-    expect(await lab.bootyard('node', 'config', 'n1', 'mount.persist=false')).toContain(
-      'Done. Reboot node(s) to see new settings in effect.',
-    );
-    expect(await lab.inNode('n1', sums)).toBe(before);
-    await lab.bootyard('node', 'reboot', '--hard', 'n1');
-    await booted('n1');
-    await consoleOf('n1', '/persist was not mounted (cf. walt node config)');
-    expect(await lab.inNode('n1', 'cat /proc/mounts')).not.toMatch(MOUNTED);
-    await lab.bootyard('node', 'config', 'n1', 'mount.persist=true');
-    await lab.bootyard('node', 'reboot', '--hard', 'n1');
-    await booted('n1');
-    expect(await lab.inNode('n1', sums)).toBe(before);
-  });
+  test.runIf(isLong)(
+    'is not mounted with mount.persist=false, as the console says, and is there again with true',
+    async () => {
+      expect(await lab.bootyard('node', 'config', 'n1', 'mount.persist=false')).toContain(
+        'Done. Reboot node(s) to see new settings in effect.',
+      );
+      expect(await lab.inNode('n1', sums)).toBe(before);
+      await lab.bootyard('node', 'reboot', '--hard', 'n1');
+      await booted('n1');
+      await consoleOf('n1', '/persist was not mounted (cf. walt node config)');
+      expect(await lab.inNode('n1', 'cat /proc/mounts')).not.toMatch(MOUNTED);
+      await lab.bootyard('node', 'config', 'n1', 'mount.persist=true');
+      await lab.bootyard('node', 'reboot', '--hard', 'n1');
+      await booted('n1');
+      expect(await lab.inNode('n1', sums)).toBe(before);
+    },
+  );
 
-  test('logs of walt-init go to /persist/logs/walt-init when that is there', async () => {
+  test.runIf(isLong)('logs of walt-init go to /persist/logs/walt-init when that is there', async () => {
     await lab.inNode('n1', 'mkdir -p /persist/logs/walt-init');
     await lab.bootyard('node', 'reboot', '--hard', 'n1');
     await booted('n1');

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { repository, TestLab, until } from '../support/lab.ts';
 import { makePlainUser, type PlainUser } from '../support/plain-user.ts';
+import { isLong } from '../support/long.ts';
 
 let user: PlainUser;
 let lab: TestLab;
@@ -49,7 +50,7 @@ test('the node outlives the daemon, and lab stop ends everything', async () => {
 });
 
 // About three minutes, most of them mmdebstrap's: `npm run test:all` runs it.
-test.runIf(process.env.BOOTYARD_TEST_ALL)(
+test.runIf(isLong)(
   'npm start, typed in a checkout of the user’s own, ends in a root shell and never asks for sudo',
   async () => {
     const checkout = copyCheckout(join(dirname(user.home), 'bootyard'), user.uid);

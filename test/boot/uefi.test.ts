@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestLab } from '../support/lab.ts';
+import { isLong } from '../support/long.ts';
 
 const lab = new TestLab();
 beforeAll(() => lab.importDefault('pc-x86-64-tiny'), 300_000);
-const isLong = process.env.BOOTYARD_TEST_ALL !== undefined;
 afterAll(() => lab.remove());
 
 test('UEFI fetches iPXE by PXE, which boots the same image by the same scripts', async () => {

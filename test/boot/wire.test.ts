@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { enterArgv } from '../../backend/lab/launch.ts';
 import { repository, TestLab } from '../support/lab.ts';
+import { isLong } from '../support/long.ts';
 
 const run = promisify(execFile);
 const lab = new TestLab();
@@ -56,7 +57,7 @@ test('tshark finds no malformed frame in all packets of a boot', async () => {
 });
 
 test('junk on each of twelve ports does no harm while a node boots, and memory stays bounded', async () => {
-  const perPort = process.env.BOOTYARD_TEST_ALL ? 100_000 : 10_000;
+  const perPort = isLong ? 100_000 : 10_000;
   const before = (await lab.status()).daemon;
   await lab.bootyard('node', 'create', 'n2', '--image', 'pc-x86-64-tiny');
   const script = join(folder, 'junk.mjs');

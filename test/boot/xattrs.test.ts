@@ -7,6 +7,7 @@ import { copiedBytes, waitFor } from '../support/hybrid-node.ts';
 import { TestLab } from '../support/lab.ts';
 import { importVariant } from '../support/variant.ts';
 import { CAP_CHOWN } from '../support/xattrs.ts';
+import { isLong } from '../support/long.ts';
 
 const lab = new TestLab();
 const inNode = (script: string): Promise<string> => lab.inNode('v1', script);
@@ -74,7 +75,7 @@ describe('file capabilities and other attributes in hybrid boot', () => {
     expect(await lab.bootyard('node', 'diff', 'v1', '--json')).toBe('[]\n');
   });
 
-  test.runIf(process.env.BOOTYARD_TEST_ALL)(
+  test.runIf(isLong)(
     'a second boot finds it there; an image like it shares the program with it',
     async () => {
       await lab.bootyard('node', 'boot', 'v1', 'capable');

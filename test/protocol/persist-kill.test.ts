@@ -8,8 +8,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { generator } from '../support/generator.ts';
 import { Nfs, PersistClient, startPersistServer } from '../support/persist.ts';
 import { xdr } from '../support/rpc-client.ts';
+import { isLong } from '../support/long.ts';
 
-const ROUNDS = process.env.BOOTYARD_TEST_ALL ? 20 : 5;
+const ROUNDS = isLong ? 20 : 5;
 const WRITERS = 4;
 const folder = mkdtempSync(join(tmpdir(), 'bootyard-kill-'));
 let server: ChildProcess | undefined;
