@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { EventBody } from '../../backend/events/bus.ts';
-import { findKept } from '../../backend/lab/kept-process.ts';
+import { findKept, watchKept } from '../../backend/lab/kept-process.ts';
 import { SwapProcess, swapFiles } from '../../backend/lab/swap-process.ts';
 import { until } from '../support/lab.ts';
 
@@ -18,10 +18,13 @@ const events: EventBody[] = [];
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'by-swap-'));
 });
-afterEach(() => {
+afterEach(async () => {
   for (const daemon of daemons.splice(0)) daemon.close();
-  const kept = findKept(swapFiles(folder));
+  const files = swapFiles(folder);
+  const kept = findKept(files);
   if (kept) process.kill(kept.pid, 'SIGKILL');
+  // Its shell still writes how it ended.
+  if (existsSync(files.pidFile)) await watchKept(files);
   rmSync(folder, { recursive: true, force: true });
   log.length = events.length = 0;
 });
