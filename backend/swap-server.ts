@@ -43,7 +43,9 @@ const control = createServer((socket) => {
   daemons.add(socket);
   socket.on('error', () => socket.destroy());
   socket.on('close', () => daemons.delete(socket));
-  createInterface({ input: socket }).on('line', (line) => {
+  // The reader repeats the socket's error, which would end the process, and with it the guests' memory.
+  const lines = createInterface({ input: socket }).on('error', () => undefined);
+  lines.on('line', (line) => {
     try {
       take(line);
     } catch (error) {

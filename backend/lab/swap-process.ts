@@ -127,7 +127,10 @@ export class SwapProcess {
   #follow(socket: Socket): void {
     this.#socket = socket;
     socket.on('error', () => socket.destroy());
-    createInterface({ input: socket }).on('line', (line) => this.#take(line));
+    // The reader repeats the socket's error.
+    createInterface({ input: socket })
+      .on('error', () => undefined)
+      .on('line', (line) => this.#take(line));
     socket.on('close', () => {
       this.#socket = undefined;
       if (this.#closed.signal.aborted) return;

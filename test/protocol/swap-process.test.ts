@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -69,6 +71,19 @@ describe('the swap server', () => {
     );
     expect(findKept(swapFiles(folder))?.pid).toBe(pid);
     expect(events.at(-1)).toMatchObject({ kind: 'nbd', client: '127.0.0.1', path: 'swap-16G' });
+  });
+
+  it('lives on when a daemon dies that had not read all it was told', async () => {
+    daemon('boot 1');
+    await served();
+    const { pid } = findKept(swapFiles(folder)) ?? {};
+    const deaf = connect(swapFiles(folder).socket).pause();
+    await once(deaf, 'connect');
+    await served();
+    deaf.destroy();
+    await once(deaf, 'close');
+    await served();
+    expect(findKept(swapFiles(folder))?.pid).toBe(pid);
   });
 
   it('is told nothing before all nodes are known', async () => {
