@@ -14,6 +14,7 @@ import { Accelerator } from './boot/accelerator.ts';
 import { BootFiles } from './boot/boot-files.ts';
 import { NodeDhcpPolicy } from './boot/dhcp-policy.ts';
 import { ImageLinter } from './boot/lint/linter.ts';
+import { LintQueue } from './boot/lint/lint-queue.ts';
 import { HybridService } from './boot/hybrid/service.ts';
 import { BootPlanner } from './boot/plan.ts';
 import { RootExports } from './boot/root-exports.ts';
@@ -39,7 +40,7 @@ import { ImageSaver } from './nodes/image-saver.ts';
 import { UPLINK } from './lab/uplink.ts';
 import { NodeManager } from './nodes/manager.ts';
 import { PortBoard } from './nodes/port-board.ts';
-import { megabytes, withDefaults } from './nodes/settings.ts';
+import { ramBytes } from './nodes/settings.ts';
 import { PersistShares } from './persist/shares.ts';
 import { shareUsage } from './persist/usage.ts';
 import { DhcpServer } from './protocols/dhcp/server.ts';
@@ -97,7 +98,7 @@ async function main(): Promise<void> {
     swap.serve(Object.fromEntries(boots), plans.some(canSwap));
   });
   const nodeServers: NodeServer[] = [];
-  const linter = new ImageLinter({ images, ramBytes: megabytes(withDefaults({}).ram) * 2 ** 20, log });
+  const linter = new ImageLinter({ images, ramBytes: ramBytes(), log });
   const planner = new BootPlanner({
     images,
     linter,
@@ -246,9 +247,17 @@ async function main(): Promise<void> {
       nodes: { booted: all.filter((node) => node.state === 'booted').length, total: all.length },
     };
   }
+  const lintQueue = new LintQueue({
+    linter,
+    images: () => images.list(),
+    isIdle: () => nodes.list().every(({ state }) => state !== 'booting'),
+    changed,
+    log,
+  });
   /** Image rows and the lab's line depend on nodes. */
   function changed(): void {
     ports.changed();
+    lintQueue.wake();
     void imageInfos(parts)
       .then((all) => {
         api.publishChange({ type: 'images', images: all });
@@ -260,7 +269,11 @@ async function main(): Promise<void> {
   const parts: HandlerParts = {
     nodes,
     images,
-    linter: { lint: (name, control) => linter.lint(planner.image(name), control) },
+    linter: {
+      lint: (name, ram, control) =>
+        linter.lint(planner.image(name), { ...control, ...(ram ? { ramBytes: ramBytes(ram) } : {}) }),
+      known: (id) => linter.known(id),
+    },
     operations,
     copier: new ImageCopier(images, operations),
     ports,
@@ -295,6 +308,7 @@ async function main(): Promise<void> {
 
   const end = async (): Promise<void> => {
     ports.close();
+    lintQueue.close();
     saver.close();
     await nodes.close();
     nat.close();

@@ -6,7 +6,7 @@ import type { NodeInfo } from '../nodes/info.ts';
 import { settingInfos, settingProblems } from '../nodes/setting-info.ts';
 import type { contactMethods } from './contact.ts';
 import type { ByteStream, CallContext, CheckedParams, Result } from './contract.ts';
-import type { Finding, ImageInfo } from './image.ts';
+import type { Finding, ImageInfo, LintCounts } from './image.ts';
 import type { ImageCopier } from './image-copy.ts';
 import { imageOperationHandlers, type OperationHandlers } from './image-operation-handlers.ts';
 import type { LabStatus } from './lab.ts';
@@ -54,7 +54,7 @@ export interface NodeActions {
 }
 
 /** An image as the store knows it, which does not know of nodes. */
-export type StoredImage = Omit<ImageInfo, 'inUse' | 'nodes' | 'layers' | 'ownBytes'> & {
+export type StoredImage = Omit<ImageInfo, 'inUse' | 'nodes' | 'layers' | 'ownBytes' | 'lint'> & {
   layers: readonly { digest: string; size: number }[];
 };
 export interface ImageActions {
@@ -70,7 +70,9 @@ export interface ImageActions {
 
 /** Says why an image would not boot. Throws for a name that no image has. */
 export interface LintActions {
-  lint(image: string, control: WorkContext): Promise<Finding[]>;
+  lint(image: string, ram: string | undefined, control: WorkContext): Promise<Finding[]>;
+  /** what is known of an image by its id */
+  known(id: string): LintCounts | undefined;
 }
 
 /** Which ports of the host lead to nodes. */
@@ -260,7 +262,7 @@ function imageHandlers(parts: HandlerParts): Omit<HandlersOf<'image'>, keyof Ope
       if (params.images !== undefined) return params.images.map((name) => imageNamed(all, name));
       const named = await images.list();
       const unnamed = params.all ? images.unnamed() : [];
-      return [...all, ...unnamed.map((image) => withNodes(image, [], layerUsers([...named, image])))];
+      return [...all, ...unnamed.map((image) => infoWith(parts, image, [], layerUsers([...named, image])))];
     },
     'image.import': async (params, context) => {
       const { signal, progress } = context;
@@ -270,7 +272,11 @@ function imageHandlers(parts: HandlerParts): Omit<HandlersOf<'image'>, keyof Ope
       imagesChanged();
       return { ...(await infoOf(parts, stored)), warnings };
     },
-    'image.lint': ({ image }, context) => linter.lint(image, context),
+    'image.lint': async ({ image, ram }, context) => {
+      const findings = await linter.lint(image, ram, context);
+      imagesChanged();
+      return findings;
+    },
     'image.transfer': (params) => images.transfer(params),
     'image.remove': async (params) => {
       const all = await imageInfos(parts);
@@ -292,32 +298,37 @@ function imageHandlers(parts: HandlerParts): Omit<HandlersOf<'image'>, keyof Ope
 }
 
 /** All images that have a name, each with the nodes that boot it. */
-export async function imageInfos(parts: Pick<HandlerParts, 'images' | 'nodes'>): Promise<ImageInfo[]> {
+export async function imageInfos(
+  parts: Pick<HandlerParts, 'images' | 'nodes' | 'linter'>,
+): Promise<ImageInfo[]> {
   const nodes = parts.nodes.list();
   const all = await parts.images.list();
   const users = layerUsers(all);
-  return all.map((image) => withNodes(image, nodes, users));
+  return all.map((image) => infoWith(parts, image, nodes, users));
 }
 
-async function infoOf({ images, nodes }: HandlerParts, image: StoredImage): Promise<ImageInfo> {
-  const others = (await images.list()).filter(({ name }) => name !== image.name);
-  return withNodes(image, nodes.list(), layerUsers([...others, image]));
+async function infoOf(parts: HandlerParts, image: StoredImage): Promise<ImageInfo> {
+  const others = (await parts.images.list()).filter(({ name }) => name !== image.name);
+  return infoWith(parts, image, parts.nodes.list(), layerUsers([...others, image]));
 }
 
 /** One without a name is there because something needs it. */
-function withNodes(
+function infoWith(
+  { linter }: Pick<HandlerParts, 'linter'>,
   image: StoredImage,
   nodes: NodeInfo[],
   layerUsers: ReadonlyMap<string, number>,
 ): ImageInfo {
   const users = nodes.filter((node) => node.image === image.name).map((node) => node.name);
   const inUse = users.length > 0 || image.name === '';
+  const lint = linter.known(image.id);
   return {
     ...image,
     layers: image.layers.length,
     ownBytes: ownBytes(image, layerUsers),
     inUse,
     nodes: users,
+    ...(lint ? { lint } : {}),
   };
 }
 

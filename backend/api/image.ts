@@ -1,6 +1,10 @@
 import { z } from 'zod';
 import { method } from './method.ts';
 
+/** How many findings of each severity `image lint` has on an image. */
+export const LintCounts = z.object({ errors: z.number(), warnings: z.number(), infos: z.number() });
+export type LintCounts = z.infer<typeof LintCounts>;
+
 export const ImageInfo = z.object({
   name: z.string(),
   /** 64 hex digits: sha256 of the image's configuration, as Docker and Podman count it */
@@ -18,6 +22,8 @@ export const ImageInfo = z.object({
   layers: z.number(),
   /** node models of the label walt.node.models */
   models: z.array(z.string()),
+  /** absent: it was not checked yet, which happens by itself while nothing boots */
+  lint: LintCounts.optional(),
 });
 export type ImageInfo = z.infer<typeof ImageInfo>;
 
@@ -59,8 +65,8 @@ export const imageMethods = {
     /** `warnings`: a sentence for each thing in it that nodes will not see */
     ImageInfo.extend({ warnings: z.array(z.string()) }),
   ),
-  /** Findings, errors first. Progress, cancel. */
-  'image.lint': method(z.object({ image: z.string() }), z.array(Finding)),
+  /** Findings, errors first, for nodes of so much memory (as the setting `ram` has it; its default). Progress, cancel. */
+  'image.lint': method(z.object({ image: z.string(), ram: z.string().optional() }), z.array(Finding)),
   /**
    * For those who move images from and to registries: which of `layers` (digests of tars, 64 hex digits) are in the store,
    * what `image` consists of, and the folders of the store in which they work.

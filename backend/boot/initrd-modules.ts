@@ -1,5 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import { BootyardError } from '../errors.ts';
+import { BootyardError, messageOf, systemCode } from '../errors.ts';
 import { type DependencyTable, moduleNames, parseDependencies } from './kernel-modules.ts';
 import { filesBelow, readText, type InitrdTree } from './initrd-tree.ts';
 
@@ -7,6 +8,8 @@ import { filesBelow, readText, type InitrdTree } from './initrd-tree.ts';
 export interface ModuleSet {
   release: string;
   files: Map<string, Buffer>;
+  /** of all files */
+  bytes: number;
   /** lines of modules.dep for these files */
   dependencies: string;
   /** names for modprobe, in order; what the kernel has built in is not among them */
@@ -32,7 +35,7 @@ export function neededModules(tree: InitrdTree, release: string): ModuleSet {
   }
   const known = dependencyTable(tree, folder);
   const builtin = moduleNames(readText(tree, `${folder}/modules.builtin`));
-  const set: ModuleSet = { release, files: new Map(), dependencies: '', names: [] };
+  const set: ModuleSet = { release, files: new Map(), bytes: 0, dependencies: '', names: [] };
   for (const name of WANTED) {
     const path = known.byName.get(name);
     if (path) {
@@ -80,18 +83,60 @@ function addModule(
     );
   }
   const needs = known.needs.get(path) ?? [];
-  set.files.set(plainName(path), unpacked(path, tree.readFile(inode)));
+  if (tree.stat(inode).size > MAX_MODULE) throw hugeModules(path);
+  const content = unpacked(path, tree.readFile(inode));
+  set.bytes += content.length;
+  if (set.bytes > MAX_MODULES) throw hugeModules(path);
+  set.files.set(plainName(path), content);
   set.dependencies += `${plainName(path)}:${needs.map((need) => ` ${plainName(need)}`).join('')}\n`;
   for (const need of needs) addModule(tree, folder, need, known, set);
 }
 
+/** Bytes of one module, and of all that go into an initrd; a distribution's largest is a tenth of that. */
+const MAX_MODULE = 64 << 20;
+const MAX_MODULES = 128 << 20;
+
+const unpackers: Record<string, (content: Buffer) => Buffer> = {
+  gz: (content) => gunzipSync(content, { maxOutputLength: MAX_MODULE }),
+  zst: (content) => zstdDecompressSync(content, { maxOutputLength: MAX_MODULE }),
+  xz: unpackXz,
+};
+
 /** Modules are stored plain: the small busybox of an initrd need not know how the distribution compresses them. */
 function unpacked(path: string, content: Buffer): Buffer {
-  if (path.endsWith('.gz')) return gunzipSync(content);
-  if (path.endsWith('.zst')) return zstdDecompressSync(content);
-  return content;
+  const unpack = unpackers[/\.ko\.(\w+)$/.exec(path)?.[1] ?? ''];
+  if (!unpack) return content;
+  try {
+    return unpack(content);
+  } catch (error) {
+    const tooLarge = ['ERR_BUFFER_TOO_LARGE', 'ENOBUFS'].includes(systemCode(error) ?? '');
+    if (tooLarge) throw hugeModules(path);
+    throw new BootyardError(
+      'initrd.badModule',
+      `The module ${path} of the image cannot be unpacked (${messageOf(error)}): install the kernel's modules anew.`,
+      { path },
+    );
+  }
+}
+
+function unpackXz(content: Buffer): Buffer {
+  const { error, status, stdout, stderr } = spawnSync('xz', ['-dc'], {
+    input: content,
+    maxBuffer: MAX_MODULE,
+  });
+  if (error) throw error;
+  if (status !== 0) throw new Error(stderr.toString().split('\n')[0] || `xz ended with ${status}`);
+  return stdout;
+}
+
+function hugeModules(path: string): BootyardError {
+  return new BootyardError(
+    'initrd.hugeModule',
+    `The modules that an initrd needs are refused at ${path}: one has more than ${MAX_MODULE >> 20} MB, or all together more than ${MAX_MODULES >> 20} MB.`,
+    { path },
+  );
 }
 
 function plainName(path: string): string {
-  return path.replace(/\.(gz|zst)$/, '');
+  return path.replace(/\.(gz|zst|xz)$/, '');
 }

@@ -3,7 +3,7 @@ export interface InitrdTree {
   /** the inode at an absolute path, links followed inside the tree */
   lookupPath(path: string): number;
   children(inode: number): Iterable<{ name: Uint8Array; inode: number }>;
-  stat(inode: number): { type: string };
+  stat(inode: number): { type: string; size: number };
   readFile(inode: number): Buffer;
 }
 

@@ -67,9 +67,13 @@ export class BootPlanner {
 
   /**
    * Writes the node's injected layer into `folder`, opens the tree, and serves it to the node's address. `deviceTree`: of
-   * the node's machine, for an image that brings none.
+   * the node's machine, for an image that brings none; `ramBytes`: its memory, as far as the check of the image goes.
    */
-  async plan(node: PlannedNode, folder: string, deviceTree?: Buffer): Promise<BootPlan> {
+  async plan(
+    node: PlannedNode,
+    folder: string,
+    { deviceTree, ramBytes }: { deviceTree?: Buffer | undefined; ramBytes?: number } = {},
+  ): Promise<BootPlan> {
     const image = this.#image(node.image, node.model);
     this.release(node);
     const base = await this.#parts.images.tree(image.id);
@@ -77,7 +81,7 @@ export class BootPlanner {
     mkdirSync(folder, { recursive: true });
     try {
       const described = { id: image.id, sizeKib: Math.ceil(image.sizeBytes / 1024) };
-      const warnings = await this.#parts.linter.beforeBoot(image);
+      const warnings = await this.#parts.linter.beforeBoot(image, ramBytes);
       const warn = (sentence: string): void => void warnings.push(sentence);
       const layer = injectedLayer(base, node, described, this.#parts.lab, warn);
       const dtb = `/boot/${node.model}/dtb`;

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { Params } from '../api/contract.ts';
 import type { Finding } from '../api/image.ts';
 import type { LabSession, Session } from './session.ts';
 import { formatTable, printable } from './table.ts';
@@ -8,15 +9,17 @@ export function addImageLint(image: Command, session: Session): void {
     .command('lint')
     .description('say why an image would not boot, or not well; the exit code is 1 when there are errors')
     .argument('<image>')
+    .option('--ram <size>', 'check it for nodes with so much memory, such as 1G')
     .option('--json', 'print JSON')
-    .action((name: string, options: { json?: boolean }) =>
-      session.withLab((lab) => lint(lab, name, options.json ?? false)),
+    .action((image: string, { ram, json = false }: { ram?: string; json?: boolean }) =>
+      session.withLab((lab) => lint(lab, ram === undefined ? { image } : { image, ram }, json)),
     );
 }
 
-async function lint(lab: LabSession, image: string, json: boolean): Promise<void> {
+async function lint(lab: LabSession, request: Params<'image.lint'>, json: boolean): Promise<void> {
   const { session } = lab;
-  const findings = await lab.call('image.lint', { image });
+  const { image } = request;
+  const findings = await lab.call('image.lint', request);
   const errors = findings.filter(({ severity }) => severity === 'error').length;
   if (errors > 0) session.exitCode = 1;
   if (json) return session.printJson(findings);

@@ -6,7 +6,7 @@ import { formatSize, formatTable, printable } from './table.ts';
 const NONE = '<none>';
 
 export function imageTable(images: ImageInfo[]): string {
-  const header = ['name', 'in_use', 'created', 'size', 'own', 'compatibility'];
+  const header = ['name', 'in_use', 'created', 'size', 'own', 'compatibility', 'check'];
   const rows = images.map((image) => [
     image.name,
     image.inUse ? 'True' : 'False',
@@ -14,8 +14,17 @@ export function imageTable(images: ImageInfo[]): string {
     formatSize(image.sizeBytes),
     formatSize(image.ownBytes),
     image.models.join(','),
+    checkText(image),
   ]);
   return formatTable(header, rows);
+}
+
+/** What `image lint` found, in a few words. */
+export function checkText({ lint }: ImageInfo): string {
+  if (!lint) return '-';
+  const counted = (count: number, word: string): string[] =>
+    count === 0 ? [] : [`${count} ${word}${count === 1 ? '' : 's'}`];
+  return [...counted(lint.errors, 'error'), ...counted(lint.warnings, 'warning')].join(', ') || 'ok';
 }
 
 /** All that is known of each image, a block of lines for each. */
@@ -37,6 +46,7 @@ function detailsOf(image: ImageInfo): [string, string][] {
     ],
     ['layers', String(image.layers)],
     ['compatibility', image.models.join(',') || '-'],
+    ['check', checkText(image)],
     ['used by', image.name === '' ? unnamed : image.nodes.join(', ') || '-'],
     ...labels.map((label, at): [string, string] => [at === 0 ? 'labels' : '', label]),
   ];

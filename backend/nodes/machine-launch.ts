@@ -10,7 +10,7 @@ import type { PlannedNode, Planner } from './parts.ts';
 import { qemuArguments, type Machine as VirtualMachine } from './qemu.ts';
 import type { QmpEvent } from './qmp.ts';
 import type { NodeRecord, StartedMachine } from './registry.ts';
-import { withDefaults, type NodeSettings } from './settings.ts';
+import { ramBytes, withDefaults, type NodeSettings } from './settings.ts';
 import type { SnapshotStart } from './snapshots/start.ts';
 
 /** What a machine is started with besides its settings. */
@@ -48,7 +48,10 @@ export class MachineLaunch {
     const settings = withDefaults(record.settings);
     const firmware = planner.firmware(settings.firmware, planned, folder);
     const tree = await deviceTree(this.#described(record.settings), accel, { ...firmware, folder });
-    const plan = await planner.plan(planned, folder, tree);
+    const plan = await planner.plan(planned, folder, {
+      deviceTree: tree,
+      ramBytes: ramBytes(settings.ram),
+    });
     const media: MachineMedia = { ...firmware, disks, cards: await networks.attach(settings) };
     return { plan, settings, media };
   }

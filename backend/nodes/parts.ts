@@ -16,7 +16,7 @@ export interface Planner {
   plan(
     node: PlannedNode,
     folder: string,
-    deviceTree?: Buffer,
+    options?: { deviceTree?: Buffer | undefined; ramBytes?: number },
   ): Promise<{ readonly id: string; readonly warnings: readonly string[] }>;
   adopt(node: PlannedNode, folder: string): Promise<{ readonly id: string } | undefined>;
   /** The node is off: its connections are dropped, or its next boot could not connect from the same port. */

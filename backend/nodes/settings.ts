@@ -152,6 +152,12 @@ export function megabytes(ram: string): number {
   return ram.endsWith('G') ? number * 1024 : number;
 }
 
+/** Bytes that a node has with a value of the setting `ram`, or without one. Throws `node.setting` with a sentence. */
+export function ramBytes(ram: string = nodeDefaults.ram): number {
+  checkSettings({ ram });
+  return megabytes(ram) * 2 ** 20;
+}
+
 /**
  * Checks settings as they come from a user, all or none. Throws `node.setting` with a sentence that names the first
  * wrong one.

@@ -88,7 +88,7 @@ beforeEach(() => {
     copier: { copy: unused },
     saver: { checkName: unused, diff: unused, save: unused, drop: unused, push: unused },
     contact: { ping: unused, blink: unused },
-    linter: { lint: unused },
+    linter: { lint: unused, known: () => undefined },
     ports: { list: () => [], hold: unused, serve: unused },
     shellCommand: ({ node }) => ['ssh', node],
     status: () => LAB,

@@ -28,12 +28,12 @@ const findings: Finding[] = [
 
 test('image lint: a table, then a sentence and a fix for each; 1 when there are errors', async () => {
   const asked: string[] = [];
-  cli.handlers['image.lint'] = ({ image }) => {
-    asked.push(image);
+  cli.handlers['image.lint'] = ({ image, ram }) => {
+    asked.push(image, ...(ram ? [ram] : []));
     return findings;
   };
-  const { code, stdout, stderr } = await cli.run(['image', 'lint', 'tiny']);
-  expect(asked).toEqual(['tiny']);
+  const { code, stdout, stderr } = await cli.run(['image', 'lint', 'tiny', '--ram', '1G']);
+  expect(asked).toEqual(['tiny', '1G']);
   expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
   expect(stdout).not.toContain('\u001b');
   const lines = stdout.split('\n');

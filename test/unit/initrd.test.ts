@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { writeCpio } from '../../backend/boot/initrd-cpio.ts';
 import { elfNeeds } from '../../backend/boot/initrd-elf.ts';
@@ -28,8 +28,9 @@ class MapTree implements InitrdTree {
       .filter((path) => path.startsWith(folder) && !path.slice(folder.length).includes('/'))
       .map((path) => ({ name: Buffer.from(path.slice(folder.length)), inode: this.lookupPath(path) }));
   }
-  stat(inode: number): { type: string } {
-    return { type: this.#files.has(this.#paths[inode - 1] ?? '') ? 'file' : 'directory' };
+  stat(inode: number): { type: string; size: number } {
+    const content = this.#files.get(this.#paths[inode - 1] ?? '');
+    return { type: content ? 'file' : 'directory', size: content?.length ?? 0 };
   }
   readFile(inode: number): Buffer {
     return this.#files.get(this.#paths[inode - 1] ?? '') ?? Buffer.alloc(0);
@@ -140,6 +141,47 @@ describe('makeInitrd', () => {
       'kernel/fs/nfs/nfs.ko: kernel/net/sunrpc.ko\n',
     );
     expect(extracted(initrd, 'etc/modules')).toBe('virtio_pci virtio_net nfs nfsv3\n');
+  });
+
+  const packers: [string, (content: Buffer) => Buffer][] = [
+    ['gz', gzipSync],
+    ['zst', zstdCompressSync],
+    ['xz', (input) => execFileSync('xz', ['-0', '-c'], { input, maxBuffer: 1 << 28 })],
+  ];
+  /** The image with a virtio.ko that is compressed in some way. */
+  function packedAs(kind: string, content: Buffer): MapTree {
+    const path = `kernel/drivers/virtio/virtio.ko.${kind}`;
+    const others = 'kernel/fs/nfs/nfs.ko:\nkernel/fs/nfs/nfsv3.ko:\n';
+    return image({
+      [`${MODULES}/modules.dep`]: `kernel/drivers/net/virtio_net.ko: ${path}\n${path}:\n${others}`,
+      [`${MODULES}/kernel/fs/nfs/nfs.ko`]: 'nfs',
+      [`${MODULES}/${path}`]: content,
+    });
+  }
+
+  it.each(packers)('unpacks modules compressed as %s', (kind, pack) => {
+    const initrd = initrdOf(packedAs(kind, pack(Buffer.from('the module'))));
+    const path = `${MODULES.slice(1)}/kernel/drivers/virtio/virtio.ko`;
+    expect(extracted(initrd, path)).toBe('the module');
+  });
+
+  it.each(packers)('refuses bombs and damage in modules compressed as %s', (kind, pack) => {
+    const bomb = pack(Buffer.alloc((64 << 20) + 1));
+    expect(bomb.length).toBeLessThan(1 << 20);
+    expect(() => initrdOf(packedAs(kind, bomb))).toThrow(`virtio.ko.${kind}: one has more than 64 MB`);
+    const bad = pack(Buffer.from('the module '.repeat(99))).fill(0xff, 8);
+    expect(() => initrdOf(packedAs(kind, bad))).toThrow(`virtio.ko.${kind} of the image cannot be unpacked`);
+  });
+
+  it('refuses modules that are too many', () => {
+    const large = gzipSync(Buffer.alloc(60 << 20));
+    const changes = Object.fromEntries(
+      ['virtio_pci', 'virtio_net', 'nfs'].map((name) => [`${MODULES}/kernel/${name}.ko.gz`, large]),
+    );
+    const dep = `kernel/virtio_pci.ko.gz:\nkernel/virtio_net.ko.gz:\nkernel/nfs.ko.gz:\nkernel/fs/nfs/nfsv3.ko:\n`;
+    expect(() => initrdOf(image({ ...changes, [`${MODULES}/modules.dep`]: dep }))).toThrow(
+      'all together more than 128 MB',
+    );
   });
 
   it('is the same for the same image, compressed or not', () => {

@@ -21,7 +21,7 @@ export interface LintSource {
 export interface LintSettings {
   /** commands of the iPXE that nodes are served; undefined: not known */
   ipxeCommands: ReadonlySet<string> | undefined;
-  /** memory of a node that nothing is set for */
+  /** memory of the node that boots it */
   ramBytes: number;
   signal?: AbortSignal;
 }

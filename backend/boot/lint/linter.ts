@@ -3,19 +3,21 @@ import type { ImageRecord, ImageStore } from '../../images/store.ts';
 import { servedCommands } from '../ipxe-commands.ts';
 import type { Finding, Rule } from './finding.ts';
 import { LintImage, type LintSettings, type LintSource } from './image.ts';
+import { KnownFindings, type LintCounts } from './known-findings.ts';
 import { bootFolderRules } from './rules-boot-folder.ts';
 import { busyboxRules } from './rules-busybox.ts';
 import { fileRules } from './rules-files.ts';
 import { ipxeRules } from './rules-ipxe.ts';
 import { kernelRules } from './rules-kernel.ts';
 import { labelRules } from './rules-labels.ts';
+import { scriptFileRules } from './rules-script-files.ts';
 import { secretRules } from './rules-secrets.ts';
 import { sizeRules } from './rules-size.ts';
 import { systemRules } from './rules-system.ts';
 
 /** All rules, in the order in which a boot would meet what they look at. */
-export const rules: readonly Rule[] = [labelRules, bootFolderRules, ipxeRules, kernelRules]
-  .concat([busyboxRules, systemRules, fileRules, secretRules, sizeRules])
+export const rules: readonly Rule[] = [labelRules, bootFolderRules, scriptFileRules, ipxeRules]
+  .concat([kernelRules, busyboxRules, systemRules, fileRules, secretRules, sizeRules])
   .flat();
 
 /** Findings of one rule that are listed; the others are counted. */
@@ -64,6 +66,7 @@ export interface LinterParts {
   log: (line: string) => void;
 }
 interface Control {
+  ramBytes?: number;
   signal?: AbortSignal;
   progress?: (progress: { message: string; fraction: number }) => void;
 }
@@ -79,35 +82,57 @@ const REMEMBERED = 1000;
 export class ImageLinter {
   readonly #parts: LinterParts;
   readonly #seen = new Set<string>();
+  readonly #known = new KnownFindings();
 
   constructor(parts: LinterParts) {
     this.#parts = parts;
   }
 
-  async lint(image: ImageRecord, { signal, progress }: Control = {}): Promise<Finding[]> {
-    const { images, ramBytes } = this.#parts;
+  /** What is known of an image without looking at it again. */
+  known(id: string): LintCounts | undefined {
+    return this.#known.counts(id);
+  }
+
+  /** For nodes with `ramBytes` of memory, or with what a node has that nothing is set for. */
+  async lint(image: ImageRecord, { ramBytes, signal, progress }: Control = {}): Promise<Finding[]> {
+    const { images } = this.#parts;
+    const isUsual = ramBytes === undefined || ramBytes === this.#parts.ramBytes;
+    const known = isUsual ? this.#known.findings(image.id) : undefined;
+    if (known) return [...known];
     const tree = await images.tree(image.id);
     try {
       const layers = await images.layerIndexes(image);
       const { labels, architecture, sizeBytes } = image;
       const source = { labels, architecture, sizeBytes, tree, layers };
-      const settings = { ipxeCommands: servedCommands(), ramBytes, ...(signal ? { signal } : {}) };
-      return await lintImage(source, settings, (fraction) =>
+      const ipxeCommands = servedCommands();
+      const settings = {
+        ipxeCommands,
+        ramBytes: ramBytes ?? this.#parts.ramBytes,
+        ...(signal ? { signal } : {}),
+      };
+      const findings = await lintImage(source, settings, (fraction) =>
         progress?.({ message: `Checking image ${image.name}`, fraction }),
       );
+      // Without iPXE, which may be installed any time, not all was looked at.
+      if (isUsual && ipxeCommands) this.#known.put(image.id, findings);
+      return findings;
     } finally {
       tree.close();
     }
   }
 
-  /** What to say of an image when it boots for the first time since the daemon started. Never fails, nor lasts long. */
-  async beforeBoot(image: ImageRecord): Promise<string[]> {
-    if (this.#seen.has(image.id)) return [];
+  /**
+   * What to say of an image when it boots for the first time since the daemon started, or with other memory. Never fails,
+   * nor lasts long.
+   */
+  async beforeBoot(image: ImageRecord, ramBytes = this.#parts.ramBytes): Promise<string[]> {
+    const boot = `${image.id} ${ramBytes}`;
+    if (this.#seen.has(boot)) return [];
     if (this.#seen.size >= REMEMBERED) this.#seen.clear();
-    this.#seen.add(image.id);
+    this.#seen.add(boot);
     const command = `run 'bootyard image lint ${image.name}'`;
     try {
-      const all = await this.lint(image, { signal: AbortSignal.timeout(BEFORE_BOOT_MS) });
+      const all = await this.lint(image, { ramBytes, signal: AbortSignal.timeout(BEFORE_BOOT_MS) });
       const worth = all.filter(({ severity }) => severity !== 'info');
       const said = worth.slice(0, SAID).map(({ message, fix }) => `${message} ${fix}`);
       const more = worth.length - said.length;

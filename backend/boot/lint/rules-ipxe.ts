@@ -1,4 +1,5 @@
 import { shown } from '../../images/tar-path.ts';
+import type { NodeModel } from '../models.ts';
 import type { Hit, Rule } from './finding.ts';
 import type { LintImage } from './image.ts';
 
@@ -37,16 +38,23 @@ export function scriptCommands(text: string): ScriptCommand[] {
   return found;
 }
 
-/** The scripts in the boot folders of models that start with iPXE. */
-async function* scripts(image: LintImage): AsyncGenerator<{ path: string; text: string }> {
+/** The scripts in the boot folder of a model that starts with iPXE. */
+export async function* bootScripts(
+  image: LintImage,
+  { name }: NodeModel,
+): AsyncGenerator<{ path: string; text: string }> {
   let count = 0;
-  for (const { name, bootScript } of image.models) {
-    if (!bootScript.endsWith('.ipxe')) continue;
-    for await (const { path } of image.below(`/boot/${name}`)) {
-      if (!path.endsWith('.ipxe') || ++count > MAX_SCRIPTS) continue;
-      const text = image.head(Buffer.from(path, 'latin1'), MAX_SCRIPT).toString('latin1');
-      if (/^#!ipxe\s/.test(text)) yield { path, text };
-    }
+  for await (const { path } of image.below(`/boot/${name}`)) {
+    if (!path.endsWith('.ipxe') || ++count > MAX_SCRIPTS) continue;
+    const text = image.head(Buffer.from(path, 'latin1'), MAX_SCRIPT).toString('latin1');
+    if (/^#!ipxe\s/.test(text)) yield { path, text };
+  }
+}
+
+/** Those of all models that start with iPXE. */
+async function* scripts(image: LintImage): AsyncGenerator<{ path: string; text: string }> {
+  for (const model of image.models) {
+    if (model.bootScript.endsWith('.ipxe')) yield* bootScripts(image, model);
   }
 }
 

@@ -20,7 +20,7 @@ const bootMemory: Rule = {
       const size = unpacked > MAX_UNPACKED ? 'more than ' : '';
       yield {
         path: kernel.initrdPath,
-        message: `Kernel and initrd of ${model.name} nodes take ${size}${Math.round(needed / MB)} MB while they start (the unpacked initrd ${Math.round(unpacked / MB)} MB), too much for a node with the usual ${Math.round(image.settings.ramBytes / 2 ** 20)} MB.`,
+        message: `Kernel and initrd of ${model.name} nodes take ${size}${Math.round(needed / MB)} MB while they start (the unpacked initrd ${Math.round(unpacked / MB)} MB), too much for a node with ${Math.round(image.settings.ramBytes / 2 ** 20)} MB of memory.`,
         fix: 'Make the initrd smaller (MODULES=dep or list in /etc/initramfs-tools/initramfs.conf), or give nodes more memory (bootyard node config NODE ram=1G).',
         dockerfile: initrdLine(image, 'echo MODULES=list > /etc/initramfs-tools/conf.d/walt-size'),
       };
@@ -51,7 +51,7 @@ const wholeRam: Rule = {
     if (source.sizeBytes <= settings.ramBytes * 8) return;
     yield {
       path: '/',
-      message: `The image has ${(source.sizeBytes / 1e9).toFixed(1)} GB, and in network boot a node of the usual ${Math.round(settings.ramBytes / 2 ** 20)} MB keeps what it changes in half of its memory: work that rewrites larger parts of it will not fit.`,
+      message: `The image has ${(source.sizeBytes / 1e9).toFixed(1)} GB, and in network boot a node with ${Math.round(settings.ramBytes / 2 ** 20)} MB of memory keeps what it changes in half of its memory: work that rewrites larger parts of it will not fit.`,
       fix: 'Give nodes more memory (ram=2G), let them borrow swap (nbd-client in the image), or use hybrid boot.',
     };
   },

@@ -49,11 +49,12 @@ export class FolderTree {
     }));
   }
 
-  stat(inode: number): { type: 'file' | 'directory' | 'symlink' | 'other' } {
+  stat(inode: number): { type: 'file' | 'directory' | 'symlink' | 'other'; size: number } {
     const stat = lstatSync(join(this.#root, this.#path(inode)));
-    if (stat.isFile()) return { type: 'file' };
-    if (stat.isDirectory()) return { type: 'directory' };
-    return { type: stat.isSymbolicLink() ? 'symlink' : 'other' };
+    const { size } = stat;
+    if (stat.isFile()) return { type: 'file', size };
+    if (stat.isDirectory()) return { type: 'directory', size };
+    return { type: stat.isSymbolicLink() ? 'symlink' : 'other', size };
   }
 
   readFile(inode: number): Buffer {

@@ -45,7 +45,7 @@ export interface ImageVariant {
 export interface BuildTree {
   lookupPath(path: string): number;
   children(inode: number): Iterable<{ name: Uint8Array; inode: number }>;
-  stat(inode: number): { type: string };
+  stat(inode: number): { type: string; size: number };
   readFile(inode: number): Buffer;
 }
 export interface BuiltImage {

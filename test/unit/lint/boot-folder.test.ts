@@ -2,10 +2,13 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { scriptCommands } from '../../../backend/boot/lint/rules-ipxe.ts';
 import { ipxeCommands, servedCommands } from '../../../backend/boot/ipxe-commands.ts';
+import { ubootScript } from '../../../backend/images/default/uboot-script.ts';
 import { findIpxe } from '../../../backend/lab/firmware-files.ts';
 import { file, link } from '../images/support.ts';
-import { ARM, armImage, bytes, expectCase, type LintCase, lintChanged, PC } from './support.ts';
+import { ARM, armImage, busybox, bytes, expectCase, type LintCase, lintChanged, PC } from './support.ts';
 
+const ARM_SCRIPT =
+  'tftpboot ${kernel_addr_r} kernel\nif tftpboot ${a} extra; then\nfi\ntftp ${fdt_addr_r} board.dtb || reset\ntftpboot ${fdt_addr_r} dtb\n';
 const both = { 'walt.node.models': 'pc-x86-64,qemu-arm-64' };
 const cases: LintCase[] = [
   ['no folder', { remove: [PC] }, [['boot.no-folder', `/${PC}`, 'nothing for such a node to boot']]],
@@ -61,6 +64,38 @@ const cases: LintCase[] = [
       ['boot.dangling-link', `/${PC}/kernel`, 'does not exist'],
       ['kernel.missing', `/${PC}/kernel`, 'no kernel at'],
     ],
+  ],
+  [
+    'files that scripts need and the image lacks',
+    {
+      commands: null,
+      put: [
+        file(`${PC}/start.ipxe`, '#!ipxe\nchain --timeout 9 tftp://${next-server}/a.ipxe || reboot\n'),
+        file(
+          `${PC}/b.ipxe`,
+          '#!ipxe\ninitrd -n x ${urlprefix}/deep/b.img\nchain ${urlprefix}/${x} && chain c\n',
+        ),
+      ],
+    },
+    [
+      ['boot.missing-file', `/${PC}/a.ipxe`, "Line 2 of '/boot/pc-x86-64/start.ipxe' loads 'a.ipxe'"],
+      ['boot.missing-file', `/${PC}/deep/b.img`, 'Line 2'],
+      ['ipxe.unchecked', `/${PC}`, 'not installed'],
+    ],
+  ],
+  [
+    'a device tree that a U-Boot script loads under another name',
+    {
+      labels: { 'walt.node.models': 'qemu-arm-64', 'walt.server.minversion': '4' },
+      architecture: 'arm64',
+      put: [
+        bytes('bin/busybox', busybox(undefined, 183), { mode: 0o755 }),
+        bytes(`${ARM}/kernel`, armImage()),
+        bytes(`${ARM}/start.uboot`, ubootScript(Buffer.from(ARM_SCRIPT), 0)),
+        link(`${ARM}/initrd`, '../pc-x86-64/initrd'),
+      ],
+    },
+    [['boot.missing-file', `/${ARM}/board.dtb`, "Line 4 of '/boot/qemu-arm-64/start.uboot'"]],
   ],
   [
     'a command that the firmware lacks',

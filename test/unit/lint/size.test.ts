@@ -11,6 +11,8 @@ const files = GOOD_INITRD.map((path) => ({
 }));
 const big = { type: 'file' as const, path: 'big', mode: 0o644, content: Buffer.alloc(245 << 20) };
 
+const middle = { ...big, content: Buffer.alloc(80 << 20) };
+
 const cases: LintCase[] = [
   [
     'an initrd that does not fit',
@@ -26,6 +28,13 @@ const cases: LintCase[] = [
     ],
   ],
   ['an image that is large for RAM', { sizeBytes: 5e9 }, [['size.ram-root', '/', '5.0 GB']]],
+  [
+    'an initrd that does not fit the memory of a small node, and fits the usual one',
+    { put: [bytes(`${PC}/initrd`, gzipSync(writeCpio([...files, middle])))], ramBytes: 2 ** 27 },
+    [['size.boot-memory', `/${PC}/initrd`, 'a node with 128 MB of memory']],
+  ],
+  ['the same on a usual node', { put: [bytes(`${PC}/initrd`, gzipSync(writeCpio([...files, middle])))] }, []],
+  ['an image that is large for RAM fits a larger node', { sizeBytes: 5e9, ramBytes: 2 ** 30 }, []],
   ['an image of usual size', { sizeBytes: 1e9 }, []],
 ];
 

@@ -75,7 +75,7 @@ export function goodEntries(): Map<string, TarEntry> {
     ...['bin', 'sbin', 'lib', 'lib64', 'etc', 'etc/ssh', 'boot', PC, 'usr', 'usr/sbin', 'root'].map((path) =>
       folder(path),
     ),
-    file(`${PC}/start.ipxe`, '#!ipxe\nset node_model pc-x86-64\nchain /more.ipxe || reboot\n'),
+    file(`${PC}/start.ipxe`, '#!ipxe\nset node_model pc-x86-64\nchain /more.ipxe || echo none\n'),
     bytes(`${PC}/kernel`, bzImage()),
     bytes(`${PC}/initrd`, initrd(...GOOD_INITRD)),
     ...Object.values(MODULE_PATHS).map((path) => file(`${MODULES}/${path}`, 'module')),
@@ -103,6 +103,7 @@ export interface ImageChange {
   layers?: TarEntry[][];
   commands?: ReadonlySet<string> | null;
   signal?: AbortSignal;
+  ramBytes?: number;
 }
 
 /** What the linter finds in the good image with a change. */
@@ -141,7 +142,7 @@ export async function lintLayers(
   const ipxeCommands = change.commands === null ? undefined : (change.commands ?? commands);
   return lintImage(source, {
     ipxeCommands,
-    ramBytes: 2 ** 29,
+    ramBytes: change.ramBytes ?? 2 ** 29,
     ...(change.signal ? { signal: change.signal } : {}),
   });
 }
