@@ -81,7 +81,7 @@ export class BootPlanner {
     mkdirSync(folder, { recursive: true });
     try {
       const described = { id: image.id, sizeKib: Math.ceil(image.sizeBytes / 1024) };
-      const warnings = await this.#parts.linter.beforeBoot(image, ramBytes);
+      const warnings = await this.#parts.linter.beforeBoot(image, node.model, ramBytes);
       const warn = (sentence: string): void => void warnings.push(sentence);
       const layer = injectedLayer(base, node, described, this.#parts.lab, warn);
       const dtb = `/boot/${node.model}/dtb`;

@@ -23,6 +23,8 @@ export interface LintSettings {
   ipxeCommands: ReadonlySet<string> | undefined;
   /** memory of the node that boots it */
   ramBytes: number;
+  /** the one to be booted; without it all of the image's are looked at */
+  model?: string;
   signal?: AbortSignal;
 }
 
@@ -34,7 +36,7 @@ export class LintImage {
   readonly source: LintSource;
   readonly settings: LintSettings;
   readonly tree: ImageTree;
-  /** those of the label walt.node.models that can be booted here */
+  /** those of the label walt.node.models that can be booted here and are asked for */
   readonly models: readonly NodeModel[];
   readonly #kernels = new Map<string, KernelFacts>();
 
@@ -43,7 +45,8 @@ export class LintImage {
     this.settings = settings;
     this.tree = source.tree;
     const named = imageModels({ ...source.labels });
-    this.models = nodeModels.filter(({ name }) => named.includes(name));
+    const isAsked = (name: string): boolean => settings.model === undefined || settings.model === name;
+    this.models = nodeModels.filter(({ name }) => named.includes(name) && isAsked(name));
   }
 
   /** The kernel that nodes of a model boot. */

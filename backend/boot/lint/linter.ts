@@ -67,6 +67,8 @@ export interface LinterParts {
 }
 interface Control {
   ramBytes?: number;
+  /** only what concerns nodes of this model */
+  model?: string;
   signal?: AbortSignal;
   progress?: (progress: { message: string; fraction: number }) => void;
 }
@@ -94,9 +96,9 @@ export class ImageLinter {
   }
 
   /** For nodes with `ramBytes` of memory, or with what a node has that nothing is set for. */
-  async lint(image: ImageRecord, { ramBytes, signal, progress }: Control = {}): Promise<Finding[]> {
+  async lint(image: ImageRecord, { ramBytes, model, signal, progress }: Control = {}): Promise<Finding[]> {
     const { images } = this.#parts;
-    const isUsual = ramBytes === undefined || ramBytes === this.#parts.ramBytes;
+    const isUsual = !model && (ramBytes === undefined || ramBytes === this.#parts.ramBytes);
     const known = isUsual ? this.#known.findings(image.id) : undefined;
     if (known) return [...known];
     const tree = await images.tree(image.id);
@@ -108,6 +110,7 @@ export class ImageLinter {
       const settings = {
         ipxeCommands,
         ramBytes: ramBytes ?? this.#parts.ramBytes,
+        ...(model ? { model } : {}),
         ...(signal ? { signal } : {}),
       };
       const findings = await lintImage(source, settings, (fraction) =>
@@ -122,17 +125,21 @@ export class ImageLinter {
   }
 
   /**
-   * What to say of an image when it boots for the first time since the daemon started, or with other memory. Never fails,
-   * nor lasts long.
+   * What to say of an image when a node model boots it for the first time since the daemon started, or with other memory.
+   * Never fails, nor lasts long.
    */
-  async beforeBoot(image: ImageRecord, ramBytes = this.#parts.ramBytes): Promise<string[]> {
-    const boot = `${image.id} ${ramBytes}`;
+  async beforeBoot(
+    image: ImageRecord,
+    model: string,
+    ramBytes = this.#parts.ramBytes,
+  ): Promise<string[]> {
+    const boot = `${image.id} ${model} ${ramBytes}`;
     if (this.#seen.has(boot)) return [];
     if (this.#seen.size >= REMEMBERED) this.#seen.clear();
     this.#seen.add(boot);
     const command = `run 'bootyard image lint ${image.name}'`;
     try {
-      const all = await this.lint(image, { ramBytes, signal: AbortSignal.timeout(BEFORE_BOOT_MS) });
+      const all = await this.lint(image, { ramBytes, model, signal: AbortSignal.timeout(BEFORE_BOOT_MS) });
       const worth = all.filter(({ severity }) => severity !== 'info');
       const said = worth.slice(0, SAID).map(({ message, fix }) => `${message} ${fix}`);
       const more = worth.length - said.length;

@@ -94,7 +94,7 @@ test('a check that lasts long is given up, and the boot goes on', async () => {
     layerIndexes: store.layerIndexes.bind(store),
   };
   const linter = new ImageLinter({ images: slow, ramBytes: 2 ** 29, log: (line) => void logged.push(line) });
-  expect(await linter.beforeBoot(image)).toEqual([
+  expect(await linter.beforeBoot(image, 'pc-x86-64')).toEqual([
     "The image was not checked before its first boot: run 'bootyard image lint slow'.",
   ]);
   expect(logged.at(-1)).toContain('timeout');
@@ -103,7 +103,7 @@ test('a check that lasts long is given up, and the boot goes on', async () => {
 test('a check that cannot be made stops no boot', async () => {
   const image = await poorImage('gone');
   await store.remove('gone');
-  expect(await newLinter().beforeBoot(image)).toEqual([
+  expect(await newLinter().beforeBoot(image, 'pc-x86-64')).toEqual([
     "The image was not checked before its first boot: run 'bootyard image lint gone'.",
   ]);
   expect(logged.at(-1)).toContain('There is no image with id');
