@@ -22,6 +22,7 @@ import { ServedNodes } from './boot/served-nodes.ts';
 import { canSwap } from './boot/swap.ts';
 import { messageOf } from './errors.ts';
 import { EventBus } from './events/bus.ts';
+import { ImageFiles } from './images/files/image-files.ts';
 import { ImageStore } from './images/store.ts';
 import { probeFiles } from './lab/acceleration.ts';
 import { daemonLog } from './lab/daemon-log.ts';
@@ -276,6 +277,7 @@ async function main(): Promise<void> {
     },
     operations,
     copier: new ImageCopier(images, operations),
+    files: new ImageFiles(images),
     ports,
     saver,
     contact: new NodeContact({ addressOf: (node) => nodes.reachableAddress(node), ask: askNode }),

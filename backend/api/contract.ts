@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { changeMethods } from './change.ts';
 import { contactMethods } from './contact.ts';
 import { imageMethods } from './image.ts';
+import { imageFileMethods } from './image-files.ts';
 import { imageOperationMethods } from './image-operations.ts';
 import { labMethods } from './lab.ts';
 import { nodeMethods } from './node.ts';
@@ -14,6 +15,7 @@ export const methods = {
   ...nodeMethods,
   ...imageMethods,
   ...imageOperationMethods,
+  ...imageFileMethods,
   ...portMethods,
   ...saveMethods,
   ...contactMethods,

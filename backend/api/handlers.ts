@@ -8,6 +8,8 @@ import type { contactMethods } from './contact.ts';
 import type { ByteStream, CallContext, CheckedParams, Result } from './contract.ts';
 import type { Finding, ImageInfo, LintCounts } from './image.ts';
 import type { ImageCopier } from './image-copy.ts';
+import { imageFileHandlers, type FileHandlers } from './image-file-handlers.ts';
+import type { ImageFiles } from '../images/files/image-files.ts';
 import { imageOperationHandlers, type OperationHandlers } from './image-operation-handlers.ts';
 import type { LabStatus } from './lab.ts';
 import type { PortInfo } from './port.ts';
@@ -103,6 +105,7 @@ export interface HandlerParts {
   linter: LintActions;
   operations: Pick<ImageOperations, keyof ImageOperations>;
   copier: Pick<ImageCopier, 'copy'>;
+  files: Pick<ImageFiles, keyof ImageFiles>;
   ports: PortActions;
   saver: SaveActions;
   contact: ContactActions;
@@ -121,6 +124,7 @@ export function makeHandlers(parts: HandlerParts): ServedHandlers {
     ...nodeHandlers(parts),
     ...imageHandlers(parts),
     ...imageOperationHandlers({ ...parts, info: (image) => infoOf(parts, image) }),
+    ...imageFileHandlers(parts),
     ...portHandlers(parts),
     ...saveHandlers(parts),
     ...contactHandlers(parts),
@@ -254,7 +258,7 @@ function portHandlers({ ports }: HandlerParts): HandlersOf<'port'> {
   };
 }
 
-function imageHandlers(parts: HandlerParts): Omit<HandlersOf<'image'>, keyof OperationHandlers> {
+function imageHandlers(parts: HandlerParts): Omit<HandlersOf<'image'>, keyof OperationHandlers | keyof FileHandlers> {
   const { images, linter, operations, imagesChanged } = parts;
   return {
     'image.list': async (params) => {

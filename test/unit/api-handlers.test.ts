@@ -86,6 +86,7 @@ beforeEach(() => {
       diff: unused,
     },
     copier: { copy: unused },
+    files: { stat: unused, list: unused, read: unused, search: unused, close: unused },
     saver: { checkName: unused, diff: unused, save: unused, drop: unused, push: unused },
     contact: { ping: unused, blink: unused },
     linter: { lint: unused, known: () => undefined },
