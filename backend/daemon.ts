@@ -36,6 +36,7 @@ import { LabNetwork, NETWORK } from './lab/network.ts';
 import { answerRouterSolicitations } from './lab/router.ts';
 import { SwapProcess } from './lab/swap-process.ts';
 import { NodeContact } from './nodes/contact.ts';
+import { ImageEditor } from './nodes/image-editor.ts';
 import { ImageOperations } from './nodes/image-operations.ts';
 import { ImageSaver } from './nodes/image-saver.ts';
 import { UPLINK } from './lab/uplink.ts';
@@ -278,12 +279,13 @@ async function main(): Promise<void> {
     operations,
     copier: new ImageCopier(images, operations),
     files: new ImageFiles(images),
+    editor: new ImageEditor(images, operations),
     ports,
     saver,
     contact: new NodeContact({ addressOf: (node) => nodes.reachableAddress(node), ask: askNode }),
-    shellCommand: ({ node, command, tty }) => {
+    shellCommand: ({ node, command, tty, share }) => {
       const { ip } = nodes.one(node);
-      return enterArgv(paths, sshArgv({ ip, keys: paths.keys, command, tty }));
+      return enterArgv(paths, sshArgv({ ip, keys: paths.keys, command, tty, share }));
     },
     status,
     shutdown: () => nodes.shutdown(),

@@ -48,7 +48,14 @@ async function makeKey(file: string, type: string, comment: string): Promise<voi
 }
 
 /** ssh as root to a node, inside the lab's network: fixed host key, no user configuration, no agent. */
-export function sshArgv(to: { ip: string; keys: string; command?: string; tty: boolean }): string[] {
+export function sshArgv(to: {
+  ip: string;
+  keys: string;
+  command?: string;
+  tty: boolean;
+  /** one connection for several: ssh_config(5), ControlMaster */
+  share?: { socket: string; master: boolean };
+}): string[] {
   const options = [
     'PreferredAuthentications=publickey',
     `UserKnownHostsFile=${join(to.keys, 'known_hosts')}`,
@@ -61,6 +68,9 @@ export function sshArgv(to: { ip: string; keys: string; command?: string; tty: b
     'ConnectTimeout=10',
     'ServerAliveInterval=5',
     'LogLevel=ERROR',
+    ...(to.share
+      ? [`ControlPath=${to.share.socket}`, `ControlMaster=${to.share.master ? 'yes' : 'no'}`]
+      : []),
   ];
   return [
     'ssh',
@@ -68,6 +78,7 @@ export function sshArgv(to: { ip: string; keys: string; command?: string; tty: b
     'none',
     ...options.flatMap((option) => ['-o', option]),
     to.tty ? '-t' : '-T',
+    ...(to.share?.master ? ['-N'] : []),
     `root@${to.ip}`,
     ...(to.command === undefined ? [] : ['--', to.command]),
   ];

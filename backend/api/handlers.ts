@@ -1,6 +1,7 @@
 import { BootyardError } from '../errors.ts';
 import type { Timeline } from '../events/timeline.ts';
 import { layerUsers, ownBytes } from '../images/history.ts';
+import type { ImageEditor } from '../nodes/image-editor.ts';
 import { type ImageOperations, inUse } from '../nodes/image-operations.ts';
 import type { NodeInfo } from '../nodes/info.ts';
 import { settingInfos, settingProblems } from '../nodes/setting-info.ts';
@@ -106,6 +107,7 @@ export interface HandlerParts {
   operations: Pick<ImageOperations, keyof ImageOperations>;
   copier: Pick<ImageCopier, 'copy'>;
   files: Pick<ImageFiles, keyof ImageFiles>;
+  editor: Pick<ImageEditor, keyof ImageEditor>;
   ports: PortActions;
   saver: SaveActions;
   contact: ContactActions;
@@ -124,7 +126,7 @@ export function makeHandlers(parts: HandlerParts): ServedHandlers {
     ...nodeHandlers(parts),
     ...imageHandlers(parts),
     ...imageOperationHandlers({ ...parts, info: (image) => infoOf(parts, image) }),
-    ...imageFileHandlers(parts),
+    ...imageFileHandlers({ ...parts, info: (image) => infoOf(parts, image) }),
     ...portHandlers(parts),
     ...saveHandlers(parts),
     ...contactHandlers(parts),
@@ -258,7 +260,9 @@ function portHandlers({ ports }: HandlerParts): HandlersOf<'port'> {
   };
 }
 
-function imageHandlers(parts: HandlerParts): Omit<HandlersOf<'image'>, keyof OperationHandlers | keyof FileHandlers> {
+function imageHandlers(
+  parts: HandlerParts,
+): Omit<HandlersOf<'image'>, keyof OperationHandlers | keyof FileHandlers> {
   const { images, linter, operations, imagesChanged } = parts;
   return {
     'image.list': async (params) => {

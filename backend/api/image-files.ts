@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { Edit } from '../images/files/edit.ts';
+import { ImageInfo } from './image.ts';
 import { method } from './method.ts';
 
 export { escapedBytes, escapedText } from '../images/files/escaped-name.ts';
@@ -34,6 +36,17 @@ export const ImageMatch = z.object({
 });
 export type ImageMatch = z.infer<typeof ImageMatch>;
 
+/** `name`: of an image of its own, which nodes can boot; `base`: what it is a copy of */
+export const WorkingCopy = z.object({
+  name: z.string(),
+  base: z.string(),
+  isChanged: z.boolean(),
+  /** its image has become another one since */
+  isStale: z.boolean(),
+});
+export type WorkingCopy = z.infer<typeof WorkingCopy>;
+const Edited = z.object({ image: ImageInfo, changed: z.boolean(), rebooted: z.array(z.string()) });
+
 const At = z.object({ image: z.string(), path: z.string().startsWith('/') });
 
 /**
@@ -55,7 +68,12 @@ export const imageFileMethods = {
   'image.readFile': method(
     At.extend({
       offset: z.number().int().min(0).default(0),
-      length: z.number().int().min(0).max(4 << 20).default(1 << 20),
+      length: z
+        .number()
+        .int()
+        .min(0)
+        .max(4 << 20)
+        .default(1 << 20),
     }),
     z.object({ id: z.string(), size: z.number(), data: z.string() }),
   ),
@@ -75,5 +93,23 @@ export const imageFileMethods = {
       /** files whose content was left out: binary, or too large */
       skipped: z.number(),
     }),
+  ),
+  /** The working copy of an image, made if need be; each image has one. Removed with `image.remove`. */
+  'image.edit': method(z.object({ image: z.string() }), WorkingCopy),
+  /**
+   * Does an edit to a working copy, and its layer anew. Without `force` refused with `image.wouldReboot` when nodes run on
+   * the copy; also with `file.exists`, `file.notEmpty`, `file.denied` and `image.noWorkingCopy`.
+   */
+  'image.editFile': method(
+    z.object({ image: z.string(), edit: Edit, force: z.boolean().default(false) }),
+    Edited,
+  ),
+  /**
+   * Gives the image of a working copy what was edited, as one layer; or makes another image `as` of it. Refused as the
+   * changes of `imageOperationMethods`, and with `image.changed` when the image has become another one.
+   */
+  'image.saveEdits': method(
+    z.object({ image: z.string(), as: z.string().optional(), force: z.boolean().default(false) }),
+    Edited,
   ),
 };

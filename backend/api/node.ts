@@ -90,7 +90,13 @@ export const nodeMethods = {
   'node.timeline': method(z.object({ node: z.string() }), Timeline),
   /** What to start on the host to be in the node: enters the lab's namespaces and runs ssh there. */
   'node.shellCommand': method(
-    z.object({ node: z.string(), command: z.string().optional(), tty: z.boolean() }),
+    z.object({
+      node: z.string(),
+      command: z.string().optional(),
+      tty: z.boolean(),
+      /** a socket by which several of these share one connection; the `master` makes it, and lasts until it is ended */
+      share: z.object({ socket: z.string().startsWith('/'), master: z.boolean() }).optional(),
+    }),
     z.object({ argv: z.array(z.string()).min(1) }),
   ),
   /** Opens a byte stream (`stream.ts`): the serial line, after its history since power-on if asked for. */

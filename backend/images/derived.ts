@@ -16,7 +16,7 @@ export function checkLayerCount({ name, layers }: ImageRecord): void {
 }
 
 /** With a step for each layer: others that are added must not be taken for the steps of those that nobody speaks of. */
-function fullHistory({ history, rootfs }: Config): Record<string, unknown>[] {
+export function fullHistory({ history, rootfs }: Config): Record<string, unknown>[] {
   const steps = history ?? [];
   const told = steps.filter((step) => step['empty_layer'] !== true).length;
   const untold = Math.max(0, rootfs.diff_ids.length - told);
@@ -31,6 +31,17 @@ export function withLayer(config: Config, { digest }: { digest: string }, create
     created,
     rootfs: { ...config.rootfs, diff_ids: [...config.rootfs.diff_ids, `sha256:${digest}`] },
     history: [...fullHistory(config), { created, created_by: createdBy }],
+  };
+}
+
+/** A configuration without its last layer, and the step that made it. */
+export function withoutTop(config: Config): Config {
+  const history = fullHistory(config);
+  const top = history.findLastIndex((step) => step['empty_layer'] !== true);
+  return {
+    ...config,
+    history: history.filter((_, at) => at !== top),
+    rootfs: { ...config.rootfs, diff_ids: config.rootfs.diff_ids.slice(0, -1) },
   };
 }
 

@@ -55,6 +55,8 @@ export interface OpenImage extends ExportedImage {
 export interface Derived {
   config: Config;
   added?: StagedLayer[];
+  /** how many of its layers stay below those; all by default */
+  kept?: number;
   squashed?: StagedLayer;
 }
 export interface DeriveOptions {
@@ -200,13 +202,13 @@ export class ImageStore {
   async derive(base: OpenImage, made: Derived, options: DeriveOptions): Promise<ImageRecord> {
     const { signal, force } = options;
     const name = imageName(options.name);
-    const { added = [], squashed } = made;
-    const below = squashed ? [] : base.record.layers;
+    const { added = [], squashed, kept } = made;
+    const below = squashed ? [] : base.record.layers.slice(0, kept);
     const layers = squashed ? [squashed] : added;
-    if (added.length > 0) checkLayerCount(base.record);
+    if (added.length > 0) checkLayerCount({ ...base.record, layers: below });
     try {
       signal?.throwIfAborted();
-      const lower = squashed ? [] : await this.#trees.indexes(base.record);
+      const lower = await this.#trees.indexes({ ...base.record, layers: below });
       const id = treeId([...below, ...layers].map(({ digest }) => digest));
       const tree = await mergeInSlices([...lower, ...layers.map(({ index }) => index)], id, signal);
       const image = { config: Buffer.from(JSON.stringify(made.config)), base: below, layers, tree };

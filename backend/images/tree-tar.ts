@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { treePaths } from './manifest.ts';
+import { type TreePath, treePaths } from './manifest.ts';
 import { megabytes, pace } from './pace.ts';
 import { SLICE } from './slices.ts';
 import type { SparsePiece } from './sparse.ts';
@@ -20,15 +20,32 @@ export async function* treeTar(
   { from = 1, name = '', doing }: { from?: number; name?: string; doing: string },
   control: ImportControl,
 ): AsyncGenerator<Uint8Array> {
-  const whole = await sizeOf(tree, from, control.signal);
+  yield* tarOf(tree, () => treePaths(tree, from, name), doing, control);
+}
+
+/**
+ * The same of some paths, which `paths` gives each time anew, folders before what they hold. One with inode 0 is marked as
+ * gone (a whiteout; OCI image-spec, "layer.md").
+ */
+export async function* tarOf(
+  tree: ImageTree,
+  paths: () => Iterable<TreePath>,
+  doing: string,
+  control: ImportControl,
+): AsyncGenerator<Uint8Array> {
+  const whole = await sizeOf(tree, paths(), control.signal);
   const isDue = pace();
   const first = new Map<number, string>();
   const out = new Batch();
   let done = 0;
   let count = 0;
-  for (const { path, inode } of treePaths(tree, from, name)) {
+  for (const { path, inode } of paths()) {
     if (++count % SLICE === 0) await nextTurn();
     control.signal?.throwIfAborted();
+    if (inode === 0) {
+      out.add(entryHeader(whiteout(path), 0));
+      continue;
+    }
     const entry = entryOf(tree, inode, path, first);
     const { sparse, size } = contentOf(tree, inode, entry);
     out.add(entryHeader(entry, size));
@@ -71,20 +88,32 @@ class Batch {
   }
 }
 
-/** Bytes of the files below a directory, each once. */
-async function sizeOf(tree: ImageTree, from: number, signal: AbortSignal | undefined): Promise<number> {
+/** Bytes of files, each once. */
+async function sizeOf(
+  tree: ImageTree,
+  paths: Iterable<TreePath>,
+  signal: AbortSignal | undefined,
+): Promise<number> {
   const seen = new Set<number>();
   let size = 0;
   let count = 0;
-  for (const { inode } of treePaths(tree, from)) {
+  for (const { inode } of paths) {
     if (++count % SLICE === 0) await nextTurn();
     signal?.throwIfAborted();
+    if (inode === 0) continue;
     const stat = tree.stat(inode);
     if (stat.type !== 'file' || seen.has(inode)) continue;
     if (stat.links > 1) seen.add(inode);
     size += stat.size;
   }
   return size;
+}
+
+/** The mark that a path of a lower layer is gone; latin1 text. */
+export function whiteout(path: string): TarEntry {
+  const slash = path.lastIndexOf('/') + 1;
+  const marked = `${path.slice(0, slash)}.wh.${path.slice(slash)}`;
+  return { path: marked, encoding: 'latin1', type: 'file', mode: 0o644 };
 }
 
 /** `first` has the names of files with several, once they are written. */

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import type { Result } from '../../backend/api/contract.ts';
 import type { ImageFile } from '../../backend/api/image-files.ts';
 import { BootyardError } from '../../backend/errors.ts';
 import type { LabConnection } from '../daemon/connection.ts';
@@ -73,7 +74,7 @@ export class ImageFileSystem implements vscode.Disposable {
       const at = { image: ownerOf(uri), path: uri.path };
       const entries: [string, vscode.FileType][] = [];
       for (let from: number | null = 0; from !== null;) {
-        const page = await this.call('image.files', { ...at, from });
+        const page: Result<'image.files'> = await this.call('image.files', { ...at, from });
         this.#ids.set(at.image, page.id);
         for (const file of page.files) {
           this.#remember(vscode.Uri.joinPath(uri, file.name), file);

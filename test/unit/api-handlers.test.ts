@@ -87,6 +87,7 @@ beforeEach(() => {
     },
     copier: { copy: unused },
     files: { stat: unused, list: unused, read: unused, search: unused, close: unused },
+    editor: { open: unused, state: unused, edit: unused, save: unused },
     saver: { checkName: unused, diff: unused, save: unused, drop: unused, push: unused },
     contact: { ping: unused, blink: unused },
     linter: { lint: unused, known: () => undefined },

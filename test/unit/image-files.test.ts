@@ -42,8 +42,12 @@ describe('names', () => {
     }
   });
 
-  test.each([['NUL', '/a%00b'], ['slash', '/a%2Fb'], ['byte 0', '/a\0b'], ['end', `/${'x'.repeat(5000)}`]])(
-    'a path without %s is refused', (_, path) => {
+  test.each([
+    ['NUL', '/a%00b'],
+    ['slash', '/a%2Fb'],
+    ['byte 0', '/a\0b'],
+    ['end', `/${'x'.repeat(5000)}`],
+  ])('a path without %s is refused', (_, path) => {
     expect(() => escapedBytes(path)).toThrow('No file can have the path');
   });
 });
@@ -129,7 +133,12 @@ describe('links that lead astray', () => {
 });
 
 const search = (words: string, more: { in?: 'names'; caseSensitive?: boolean; limit?: number } = {}) =>
-  files.search('box', '/', { text: words, in: 'contents', caseSensitive: false, limit: 100, ...more }, control);
+  files.search(
+    'box',
+    '/',
+    { text: words, in: 'contents', caseSensitive: false, limit: 100, ...more },
+    control,
+  );
 
 describe('a search', () => {
   beforeEach(async () => {

@@ -50,7 +50,9 @@ export async function searchTree(
   control: ImportControl,
 ): Promise<FoundInImage> {
   const found: FoundInImage = { matches: [], isCut: false, searched: 0, skipped: 0 };
-  const root = Buffer.from(from.path).toString('latin1').replace(/^\/+|\/+$/g, '');
+  const root = Buffer.from(from.path)
+    .toString('latin1')
+    .replace(/^\/+|\/+$/g, '');
   const needle = folded(Buffer.from(options.text), options.caseSensitive);
   const seen = new Set<number>();
   const isDue = pace();
