@@ -37,12 +37,14 @@ import { answerRouterSolicitations } from './lab/router.ts';
 import { SwapProcess } from './lab/swap-process.ts';
 import { NodeContact } from './nodes/contact.ts';
 import { ImageEditor } from './nodes/image-editor.ts';
+import { ImageShells } from './nodes/image-shells.ts';
 import { ImageOperations } from './nodes/image-operations.ts';
 import { ImageSaver } from './nodes/image-saver.ts';
 import { UPLINK } from './lab/uplink.ts';
 import { NodeManager } from './nodes/manager.ts';
 import { PortBoard } from './nodes/port-board.ts';
 import { ramBytes } from './nodes/settings.ts';
+import { TemporaryNodes } from './nodes/temporary-node.ts';
 import { PersistShares } from './persist/shares.ts';
 import { shareUsage } from './persist/usage.ts';
 import { DhcpServer } from './protocols/dhcp/server.ts';
@@ -222,11 +224,12 @@ async function main(): Promise<void> {
     ring: () => ringHost(paths),
     onChange: (all) => api.publishChange({ type: 'ports', ports: all }),
   });
+  const argv = (ip: string, command: string) => sshArgv({ ip, keys: paths.keys, command, tty: false });
   const saver = new ImageSaver({
     images,
     node: (name) => nodes.one(name),
     booted: (mac) => served.byMac(mac),
-    argv: (ip, command) => sshArgv({ ip, keys: paths.keys, command, tty: false }),
+    argv,
     users: (image) => nodes.list().filter((node) => node.image === image),
     reboot: (names) => nodes.reboot(names, false),
   });
@@ -235,6 +238,9 @@ async function main(): Promise<void> {
     nodes: () => nodes.list(),
     reboot: (names) => nodes.reboot(names, false),
   });
+  const temporary = new TemporaryNodes({ nodes, argv, log });
+  const imageOf = (node: string) => nodes.one(node).image;
+  const shells = new ImageShells({ images, operations, saver, temporary, imageOf });
   const servers = [dhcp, tftp, http, nfs, dns, ntp, streams, rpc, forwards];
   nodeServers.push(http, nfs, dns, streams, rpc, forwards, { dropClient: (client) => tftp.drop(client) });
 
@@ -280,6 +286,7 @@ async function main(): Promise<void> {
     copier: new ImageCopier(images, operations),
     files: new ImageFiles(images),
     editor: new ImageEditor(images, operations),
+    shells,
     ports,
     saver,
     contact: new NodeContact({ addressOf: (node) => nodes.reachableAddress(node), ask: askNode }),
@@ -301,6 +308,7 @@ async function main(): Promise<void> {
 
   // Nodes that run since before this daemon wait for their files: adopt them, then serve.
   await nodes.start();
+  await temporary.start();
   swap.start();
   await images.collect();
   for (const server of servers) await server.start();
@@ -314,6 +322,7 @@ async function main(): Promise<void> {
     ports.close();
     lintQueue.close();
     saver.close();
+    temporary.close();
     await nodes.close();
     nat.close();
     await api.close();

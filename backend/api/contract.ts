@@ -3,6 +3,7 @@ import { changeMethods } from './change.ts';
 import { contactMethods } from './contact.ts';
 import { imageMethods } from './image.ts';
 import { imageFileMethods } from './image-files.ts';
+import { imageShellMethods } from './image-shell.ts';
 import { imageOperationMethods } from './image-operations.ts';
 import { labMethods } from './lab.ts';
 import { nodeMethods } from './node.ts';
@@ -16,6 +17,7 @@ export const methods = {
   ...imageMethods,
   ...imageOperationMethods,
   ...imageFileMethods,
+  ...imageShellMethods,
   ...portMethods,
   ...saveMethods,
   ...contactMethods,

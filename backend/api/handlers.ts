@@ -3,6 +3,7 @@ import type { Timeline } from '../events/timeline.ts';
 import { layerUsers, ownBytes } from '../images/history.ts';
 import type { ImageEditor } from '../nodes/image-editor.ts';
 import { type ImageOperations, inUse } from '../nodes/image-operations.ts';
+import type { ImageShells } from '../nodes/image-shells.ts';
 import type { NodeInfo } from '../nodes/info.ts';
 import { settingInfos, settingProblems } from '../nodes/setting-info.ts';
 import type { contactMethods } from './contact.ts';
@@ -12,6 +13,7 @@ import type { ImageCopier } from './image-copy.ts';
 import { imageFileHandlers, type FileHandlers } from './image-file-handlers.ts';
 import type { ImageFiles } from '../images/files/image-files.ts';
 import { imageOperationHandlers, type OperationHandlers } from './image-operation-handlers.ts';
+import { imageShellHandlers, type ShellHandlers } from './image-shell-handlers.ts';
 import type { LabStatus } from './lab.ts';
 import type { PortInfo } from './port.ts';
 import type { saveMethods } from './save.ts';
@@ -108,6 +110,7 @@ export interface HandlerParts {
   copier: Pick<ImageCopier, 'copy'>;
   files: Pick<ImageFiles, keyof ImageFiles>;
   editor: Pick<ImageEditor, keyof ImageEditor>;
+  shells: Pick<ImageShells, keyof ImageShells>;
   ports: PortActions;
   saver: SaveActions;
   contact: ContactActions;
@@ -127,6 +130,7 @@ export function makeHandlers(parts: HandlerParts): ServedHandlers {
     ...imageHandlers(parts),
     ...imageOperationHandlers({ ...parts, info: (image) => infoOf(parts, image) }),
     ...imageFileHandlers({ ...parts, info: (image) => infoOf(parts, image) }),
+    ...imageShellHandlers({ ...parts, info: (image) => infoOf(parts, image) }),
     ...portHandlers(parts),
     ...saveHandlers(parts),
     ...contactHandlers(parts),
@@ -262,7 +266,7 @@ function portHandlers({ ports }: HandlerParts): HandlersOf<'port'> {
 
 function imageHandlers(
   parts: HandlerParts,
-): Omit<HandlersOf<'image'>, keyof OperationHandlers | keyof FileHandlers> {
+): Omit<HandlersOf<'image'>, keyof FileHandlers | keyof OperationHandlers | keyof ShellHandlers> {
   const { images, linter, operations, imagesChanged } = parts;
   return {
     'image.list': async (params) => {

@@ -13,6 +13,14 @@ export const DiffEntry = z.object({
 });
 export type DiffEntry = z.infer<typeof DiffEntry>;
 
+/** What a node has changed on its image: the first 10,000 of `count`. */
+export const NodeDifference = z.object({
+  id: z.string(),
+  image: z.string(),
+  count: z.number(),
+  changes: z.array(DiffEntry),
+});
+
 export const saveMethods = {
   /**
    * What a booted node has changed on its image: files, deletions, modes, owners; `changes` has the first 10,000
@@ -24,7 +32,7 @@ export const saveMethods = {
       node: z.string(),
       saveAs: z.object({ image: z.string(), force: z.boolean() }).optional(),
     }),
-    z.object({ id: z.string(), image: z.string(), count: z.number(), changes: z.array(DiffEntry) }),
+    NodeDifference,
   ),
   /**
    * A new image: that of the node and one layer. Without `force` an existing one is refused with `image.exists`. Can be

@@ -7,6 +7,7 @@ import { addImageLint } from './image-lint.ts';
 import { imageDetails, imageTable } from './image-listing.ts';
 import { addImageOperations } from './image-operations.ts';
 import { addImageRegistryCommands } from './image-registry.ts';
+import { addImageShell } from './image-shell.ts';
 import type { LabSession, Session } from './session.ts';
 import { collect, nameValuePairs, UsageError } from './usage.ts';
 
@@ -51,6 +52,7 @@ export function addImageCommands(program: Command, session: Session): void {
       await session.withLab((lab) => lab.call('image.remove', { images }));
     });
   addImageOperations(image, session);
+  addImageShell(image, session);
   image
     .command('build-default')
     .description('build the default images from Debian packages; those that are there stay')

@@ -12,7 +12,7 @@ import { UsageError } from './usage.ts';
 const AT_ONCE = 16;
 
 /** As ssh ends when its connection does. */
-const CONNECTION_LOST = 255;
+export const CONNECTION_LOST = 255;
 
 /** An interactive root shell; its exit code is the command's. After a reboot of the node it offers to connect again. */
 export async function openShell(session: Session, node: string): Promise<void> {
@@ -79,7 +79,7 @@ export async function inParallel<T>(
   return results.sort((one, other) => nodes.indexOf(one.node) - nodes.indexOf(other.node));
 }
 
-async function runWithTerminal(argv: readonly string[]): Promise<number> {
+export async function runWithTerminal(argv: readonly string[]): Promise<number> {
   return await exitCodeOf(start(argv, 'inherit'));
 }
 

@@ -38,7 +38,7 @@ export class Session {
   }
 
   get interactive(): boolean {
-    return process.stdin.isTTY && process.stdout.isTTY;
+    return Boolean(process.stdin.isTTY && process.stdout.isTTY);
   }
 
   /** Connects, starting the lab on demand as WalT's server is always there, and disconnects when `use` is done. */
@@ -79,13 +79,18 @@ export class Session {
   }
 
   async confirm(question: string): Promise<boolean> {
+    return /^y(es)?$/i.test(await this.ask(`${question} (y/n): `));
+  }
+
+  /** What somebody types on the terminal. */
+  async ask(question: string): Promise<string> {
     this.progress.clear();
     const reader = createInterface({ input: process.stdin, output: process.stderr });
     // A terminal's ctrl-C goes to the line editor while it reads.
     reader.on('SIGINT', this.#onInterrupt);
     try {
-      const answer = await this.interruptible((signal) => reader.question(`${question} (y/n): `, { signal }));
-      return /^y(es)?$/i.test(answer.trim());
+      const answer = await this.interruptible((signal) => reader.question(question, { signal }));
+      return answer.trim();
     } finally {
       reader.close();
     }

@@ -16,14 +16,20 @@ export class EditLocks {
     );
   }
 
-  /** Does `work` while no other task may change the image. `task`: a noun, such as `squash operation` */
-  async hold<T>(image: string, task: string, work: () => Promise<T>): Promise<T> {
+  /** No other task may change the image until the result is called. `task`: a noun, such as `squash operation` */
+  take(image: string, task: string): () => void {
     this.check(image);
     this.#tasks.set(image, task);
+    return () => void this.#tasks.delete(image);
+  }
+
+  /** Does `work` while no other task may change the image. */
+  async hold<T>(image: string, task: string, work: () => Promise<T>): Promise<T> {
+    const release = this.take(image, task);
     try {
       return await work();
     } finally {
-      this.#tasks.delete(image);
+      release();
     }
   }
 }

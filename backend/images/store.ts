@@ -184,9 +184,7 @@ export class ImageStore {
   }): Promise<ImageRecord> {
     const { base, layer, createdBy, ...options } = params;
     this.checkName(params.name, params.force);
-    const entry = this.#entries.find(({ record }) => record.id === base);
-    if (!entry) throw gone(base);
-    const image = await this.#open(entry);
+    const image = await this.openId(base);
     try {
       const config = withLayer(image.config, layer, createdBy);
       return await this.derive(image, { config, added: [layer] }, options);
@@ -225,6 +223,17 @@ export class ImageStore {
   /** An image by its name, to read its parts; `tree.close()` lets it go. Throws `image.unknown`. */
   open(name: string): Promise<OpenImage> {
     return this.#open(this.#named(name));
+  }
+
+  /** One that may have lost its name, as `open`. Throws `image.gone`. */
+  openId(id: string): Promise<OpenImage> {
+    return this.#open(this.#byId(id));
+  }
+
+  #byId(id: string): Entry {
+    const entry = this.#entries.find(({ record }) => record.id === id);
+    if (entry) return entry;
+    throw new BootyardError('image.gone', `There is no image with id ${id.slice(0, 12)} any more.`, { id });
   }
 
   async #open({ record, manifest }: Entry): Promise<OpenImage> {
@@ -348,9 +357,7 @@ export class ImageStore {
    * memory and files. The caller closes it.
    */
   async tree(id: string): Promise<ImageTree> {
-    const entry = this.#entries.find((candidate) => candidate.record.id === id);
-    if (!entry) throw gone(id);
-    return this.#trees.open(entry.record);
+    return this.#trees.open(this.#byId(id).record);
   }
 
   /** What each layer of an image holds, the lowest first; for as long as a tree of it is open. */
@@ -414,8 +421,4 @@ export class ImageStore {
       this.#options.log?.(`unused files of the image store stay until later: ${messageOf(error)}`);
     });
   }
-}
-
-function gone(id: string): BootyardError {
-  return new BootyardError('image.gone', `There is no image with id ${id.slice(0, 12)} any more.`, { id });
 }

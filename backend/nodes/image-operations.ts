@@ -34,6 +34,12 @@ export interface ImageDiff {
   /** as many as were asked for */
   changes: TreeChange[];
 }
+/** An image that `beginEdit` has locked, as it was then. */
+export interface Editing {
+  readonly image: string;
+  readonly id: string;
+  release(): void;
+}
 export type DiffOrder = 'path' | 'size' | 'layer';
 
 /** More than any image of a distribution has; what is beyond is counted and not listed. */
@@ -51,6 +57,13 @@ export class ImageOperations {
   /** Throws `image.busy` while a task changes the image. */
   checkIdle(name: string): void {
     this.#locks.check(this.#known(name).name);
+  }
+
+  /** For a task that ends with `change` some time later; the result lets the image go, once. Throws `image.busy`. */
+  beginEdit(name: string, task: string): Editing {
+    const image = this.#known(name);
+    const release = this.#locks.take(image.name, task);
+    return { image: image.name, id: image.id, release };
   }
 
   history(name: string): HistoryEntry[] {
@@ -126,20 +139,21 @@ export class ImageOperations {
    * Changes an image under its name, or makes `target` of it: `make` gives what it becomes, or undefined when that is how
    * it is. Nodes that run on what is replaced are rebooted; without `force` that is refused with `image.wouldReboot`, and a
    * `target` that is there with `image.exists`. Throws `image.busy`, and `image.changed` when somebody else replaced it.
+   * `editing`: the image as it was when the task began counts, and need not be locked again.
    */
   async change(
     name: string,
-    { task, target, force }: { task: string; target?: string; force: boolean },
+    { task, target, force, editing }: { task: string; target?: string; force: boolean; editing?: Editing },
     control: Control,
     make: (image: OpenImage, staging: Staging) => Promise<Derived | undefined>,
   ): Promise<Changed> {
     const { images } = this.#parts;
     const source = this.#known(name).name;
     const replaced = target ?? source;
-    return await this.#locks.hold(replaced, task, async () => {
+    const work = async (): Promise<Changed> => {
       if (target !== undefined) images.checkName(target, force || target === source);
       this.#checkConsent(replaced, force);
-      const image = await images.open(source);
+      const image = await (editing ? images.openId(editing.id) : images.open(source));
       const staging = images.staging(control);
       try {
         const made = await make(image, staging);
@@ -157,7 +171,8 @@ export class ImageOperations {
         staging.dispose();
         image.tree.close();
       }
-    });
+    };
+    return await (editing?.image === replaced ? work() : this.#locks.hold(replaced, task, work));
   }
 
   /** Writes an image into a file on this host. */

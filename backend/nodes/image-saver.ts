@@ -52,11 +52,14 @@ const FILTERED = /\/log\/|\.lock$|machine-id|walt-env|_walt_internal_|README\.no
 /** What every boot makes, or takes away from an image that has it. */
 const MADE_AT_BOOT = new Set(['local', 'persist', 'etc/hostname']);
 
-interface Waiting {
+/** What a node has changed, as a layer on its image. */
+export interface KeptDiff {
   node: string;
   imageId: string;
   layer: StagedLayer;
   staging: Staging;
+}
+interface Waiting extends KeptDiff {
   timer: NodeJS.Timeout;
 }
 
@@ -105,11 +108,7 @@ export class ImageSaver {
     force: boolean,
     { signal, progress }: Required<ImportControl>,
   ): Promise<ImageRecord> {
-    const waiting = this.#take(id);
-    if (waiting === undefined) {
-      throw new BootyardError('node.diffGone', 'This difference is not kept any more: save the node again.');
-    }
-    const { imageId: base, layer, node, staging } = waiting;
+    const { imageId: base, layer, node, staging } = this.take(id);
     try {
       progress({ message: `Adding ${layer.index.count} files (${(layer.size / 1e6).toFixed(1)} MB)` });
       const createdBy = `bootyard node save ${node} ${image}`;
@@ -117,6 +116,13 @@ export class ImageSaver {
     } finally {
       staging.dispose();
     }
+  }
+
+  /** Hands a difference over, once; the taker disposes its staging. Throws `node.diffGone`. */
+  take(id: string): KeptDiff {
+    const waiting = this.#take(id);
+    if (waiting) return waiting;
+    throw new BootyardError('node.diffGone', 'This difference is not kept any more: save the node again.');
   }
 
   /** A difference that will not be saved; one that is not kept is none. */

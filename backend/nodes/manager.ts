@@ -33,6 +33,8 @@ export interface NewNode {
   model?: string;
   image?: string;
   settings?: NodeSettings;
+  /** not among the nodes that are listed and that sets mean: `TemporaryNodes` */
+  temporary?: boolean;
 }
 
 /** All nodes of the lab. Sets of nodes are in WalT's syntax; operations on several nodes go on side by side. */
@@ -51,8 +53,11 @@ export class NodeManager {
       registry: this.#registry,
       boots: new BootRecords(parts.database),
       snapshots: new SnapshotRecords(parts.database),
+      onStage: (stage) => {
+        if (!this.isTemporary(stage.mac)) parts.onStage(stage);
+      },
       onChange: (node) => {
-        parts.onChange(node);
+        if (!this.isTemporary(node.mac)) parts.onChange(node);
         for (const watcher of this.#watchers) watcher();
       },
     };
@@ -89,8 +94,18 @@ export class NodeManager {
   }
 
   list(set?: string[]): NodeInfo[] {
-    const chosen = set === undefined ? this.#all() : this.#resolve(set);
+    const own = () => this.#all().filter(({ record }) => !record.temporary);
+    const chosen = set === undefined ? own() : this.#resolve(set);
     return chosen.map((supervisor) => supervisor.info());
+  }
+
+  /** Those for one job, which no list shows. */
+  temporary(): NodeInfo[] {
+    const all = this.#all().filter(({ record }) => record.temporary);
+    return all.map((supervisor) => supervisor.info());
+  }
+  isTemporary(mac: string): boolean {
+    return this.#registry.byMac(mac)?.temporary === true;
   }
 
   /** Makes a node and switches it on, as WalT does. A node whose QEMU does not start stays, as failed. */
@@ -101,7 +116,8 @@ export class NodeManager {
     checkModelSettings(params.name, model, settings);
     const image = params.image ?? planner.defaultImage(model);
     planner.checkImage(image, model);
-    const supervisor = this.#supervise(this.#registry.add({ name: params.name, model, image, settings }));
+    const { name, temporary } = params;
+    const supervisor = this.#supervise(this.#registry.add({ name, model, image, settings, temporary }));
     await supervisor.powerOn();
     return supervisor.info();
   }
@@ -312,11 +328,11 @@ export class NodeManager {
   }
 
   async #discard(supervisor: NodeSupervisor): Promise<void> {
-    const { mac, name } = supervisor.record;
+    const { mac, name, temporary } = supervisor.record;
     await supervisor.discard();
     this.#registry.remove(mac);
     this.#supervisors.delete(mac);
-    this.#parts.onRemoved(mac, name);
+    if (!temporary) this.#parts.onRemoved(mac, name);
     for (const watcher of this.#watchers) watcher();
     // A snapshot may have been all that needed an image.
     await this.#parts.planner.collect();

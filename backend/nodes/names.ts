@@ -29,15 +29,19 @@ function nameProblem(name: string): string | undefined {
 
 /**
  * Resolves node sets in WalT's syntax: names, comma lists, `all-nodes`, `my-nodes` (the same here: a lab has one user).
+ * Temporary nodes are meant by their names alone.
  * The nodes come once each, in the order they were named. Throws `node.unknown` for names that are not there, all of
  * them in one sentence, `node.none` when keywords leave nothing.
  */
-export function resolveSet<T extends { name: string }>(set: readonly string[], nodes: readonly T[]): T[] {
+export function resolveSet<T extends { name: string; temporary?: boolean }>(
+  set: readonly string[],
+  nodes: readonly T[],
+): T[] {
   const byName = new Map(nodes.map((node) => [node.name.toLowerCase(), node]));
   const found = new Set<T>();
   const unknown: string[] = [];
   for (const word of words(set)) {
-    if (MINE.has(word)) for (const node of nodes) found.add(node);
+    if (MINE.has(word)) for (const node of nodes.filter(({ temporary }) => !temporary)) found.add(node);
     else if (OTHERS.has(word)) throw notHere(word);
     else {
       const node = byName.get(word.toLowerCase());

@@ -45,6 +45,8 @@ export interface NodeRecord {
   image: string;
   /** only what differs from the defaults */
   settings: NodeSettings;
+  /** made for one job: no node of the user's */
+  temporary: boolean;
   running: Running | undefined;
   ended: Ended | undefined;
 }
@@ -84,18 +86,30 @@ export class NodeRegistry {
   }
 
   /** Makes a node with a new hardware address and the lowest free IP address. Settings must have been checked. */
-  add(node: { name: string; model: string; image: string; settings: NodeSettings }): NodeRecord {
+  add(node: {
+    name: string;
+    model: string;
+    image: string;
+    settings: NodeSettings;
+    temporary?: boolean;
+  }): NodeRecord {
     this.#checkFree(node.name);
     const record: NodeRecord = {
       ...node,
+      temporary: node.temporary ?? false,
       mac: this.#newMac(),
       ip: this.#lowestAddress(),
       running: undefined,
       ended: undefined,
     };
     this.#database.sqlite
-      .prepare('INSERT INTO nodes (mac, name, ip, model, image, settings) VALUES (?, ?, ?, ?, ?, ?)')
-      .run(record.mac, record.name, record.ip, record.model, record.image, JSON.stringify(record.settings));
+      .prepare(
+        'INSERT INTO nodes (mac, name, ip, model, image, settings, temporary) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      )
+      .run(
+        ...[record.mac, record.name, record.ip, record.model, record.image],
+        ...[JSON.stringify(record.settings), Number(record.temporary)],
+      );
     this.#remember(record);
     return record;
   }
@@ -187,6 +201,7 @@ function toRecord(row: Record<string, unknown>): NodeRecord {
     model: String(row.model),
     image: String(row.image),
     settings: NodeSettings.catch({}).parse(JSON.parse(String(row.settings))),
+    temporary: row.temporary === 1,
     running: row.running === null ? undefined : Running.parse(JSON.parse(String(row.running))),
     ended: row.ended === null ? undefined : Ended.parse(JSON.parse(String(row.ended))),
   };

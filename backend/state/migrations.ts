@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 export type Migration = (sqlite: DatabaseSync) => void;
 
 /** In order, one per schema version. A migration that was released is never changed; a new one is added. */
-export const migrations: readonly Migration[] = [nodesLeasesAndBoots, snapshots];
+export const migrations: readonly Migration[] = [nodesLeasesAndBoots, snapshots, temporaryNodes];
 
 function nodesLeasesAndBoots(sqlite: DatabaseSync): void {
   sqlite.exec(`
@@ -71,4 +71,9 @@ function snapshots(sqlite: DatabaseSync): void {
     ) STRICT;
     CREATE INDEX snapshots_of_image ON snapshots (image_id);
   `);
+}
+
+/** 1: made for one job, and removed with it */
+function temporaryNodes(sqlite: DatabaseSync): void {
+  sqlite.exec('ALTER TABLE nodes ADD COLUMN temporary INTEGER NOT NULL DEFAULT 0');
 }

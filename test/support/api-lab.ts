@@ -88,4 +88,8 @@ export const basicHandlers: ServedHandlers = {
   'image.cp': unused,
   'image.df': unused,
   'image.gc': unused,
+  'image.openShell': unused,
+  'image.holdShell': unused,
+  'image.shellDiff': unused,
+  'image.saveShell': unused,
 };

@@ -70,10 +70,12 @@ beforeEach(() => {
       transfer: unused,
       remove: (name) => void removed.push(name),
     },
+    shells: { open: unused, hold: unused, diff: unused, save: unused },
     operations: {
       checkIdle: (name) => {
         if (name === busy) throw new Error('is already running');
       },
+      beginEdit: unused,
       history: unused,
       usage: unused,
       collect: unused,

@@ -20,6 +20,7 @@ function disksOf(settings: NodeSettings): NodeDisks {
     model: 'pc-x86-64',
     image: 'mine',
     settings,
+    temporary: false,
     running: undefined,
     ended: undefined,
   };

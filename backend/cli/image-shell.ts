@@ -1,0 +1,144 @@
+import type { Command } from 'commander';
+import type { Result } from '../api/contract.ts';
+import { diffListing, diffSummary } from '../api/diff-listing.ts';
+import { ShellHold } from '../api/shell-hold.ts';
+import { BootyardError } from '../errors.ts';
+import { type Consent, withConsent } from './consent.ts';
+import { CONNECTION_LOST, runWithTerminal } from './node-run.ts';
+import { LabSession, type Session } from './session.ts';
+import { formatSize } from './table.ts';
+import { UsageError } from './usage.ts';
+
+interface ShellOptions {
+  name?: string;
+  force?: boolean;
+}
+type Diff = Result<'image.shellDiff'>;
+
+const REBOOT: Consent = {
+  code: 'image.wouldReboot',
+  question: 'Are you sure?',
+  unchanged: 'Nothing was saved.',
+};
+/** What is typed is not the image's; whatever its shell is. */
+const LOGIN = 'export HISTFILE=/dev/null; exec "${SHELL:-/bin/sh}" -l';
+
+export function addImageShell(image: Command, session: Session): void {
+  image
+    .command('shell')
+    .description(
+      'open a root shell in an image, booted on a temporary node, and save what it changes as a layer; with input that is no ' +
+        'terminal or with a command, that runs instead, and is saved if it succeeds',
+    )
+    .argument('<image>')
+    .argument('[command...]', 'behind --')
+    .option('--name <image>', 'save under this name instead of asking')
+    .option('--force', 'replace an image of that name, and reboot the nodes that run on it, without asking')
+    .action((name: string, command: string[], options: ShellOptions) => {
+      if (!session.interactive && options.name === undefined && !options.force) {
+        throw new UsageError(
+          '`image shell` asks for a name before it saves: where nobody can answer give --name, or --force to change the image itself.',
+        );
+      }
+      return session.withLab((lab) => shell(lab, name, command.join(' '), options));
+    });
+}
+
+async function shell(lab: LabSession, image: string, command: string, options: ShellOptions): Promise<void> {
+  const { session } = lab;
+  const { name, force = false } = options;
+  const params = { image, ...(name === undefined ? {} : { saveAs: { image: name, force } }) };
+  const onProgress = session.progress.show;
+  const hold = await ShellHold.open(lab.client, params, { signal: lab.signal, onProgress });
+  try {
+    session.progress.clear();
+    if (await run(lab, hold, command)) await keep(lab, hold, image, options);
+  } finally {
+    hold.release();
+  }
+}
+
+/** The daemon may be another one by now. */
+async function current(lab: LabSession, hold: ShellHold): Promise<LabSession> {
+  return new LabSession(lab.session, await hold.client, lab.signal);
+}
+
+/** Answers false when what was changed is not to be saved. */
+async function run(lab: LabSession, hold: ShellHold, command: string): Promise<boolean> {
+  const { session } = lab;
+  const { node } = hold;
+  const isTyped = command === '' && session.interactive;
+  const script = command === '' ? 'exec "${SHELL:-/bin/sh}"' : command;
+  for (;;) {
+    const now = await current(lab, hold);
+    const params = { node, command: isTyped ? LOGIN : script, tty: session.interactive };
+    const { argv } = await now.call('node.shellCommand', params);
+    const code = await session.leavingInterrupts(() => runWithTerminal(argv));
+    if (code === CONNECTION_LOST && isTyped) {
+      if (!(await session.confirm('The connection to the shell was lost. Connect again?'))) return true;
+      await (await current(lab, hold)).call('node.wait', { nodes: [node] });
+      continue;
+    }
+    if (isTyped || code === 0) return true;
+    session.say(`The command ended with exit code ${code}: nothing was saved.`);
+    session.exitCode = code;
+    return false;
+  }
+}
+
+/** Shows what was changed, and saves it under the name that was given or is asked for. */
+async function keep(lab: LabSession, hold: ShellHold, image: string, options: ShellOptions): Promise<void> {
+  const { session } = lab;
+  let diff = await difference(lab, hold);
+  if (diff.count === 0) return session.print(`Nothing was changed: image ${image} stays as it is.`);
+  session.print([...diffListing(diff, formatSize), diffSummary(hold.node, diff, formatSize)].join('\n'));
+  for (;;) {
+    const name = options.name ?? (options.force ? image : await askName(session, image));
+    try {
+      return await save(await current(lab, hold), hold, diff, name, options.force ?? false);
+    } catch (error) {
+      if (!(error instanceof BootyardError)) throw error;
+      // It is kept for ten minutes, and the node has it still.
+      if (error.code === 'node.diffGone') diff = await difference(lab, hold);
+      else if (!session.interactive || !TYPED_WRONG.has(error.code)) throw error;
+      else session.say(error.code === 'image.exists' ? 'Bad name: Image already exists.' : error.message);
+      if (options.name !== undefined) options = {};
+    }
+  }
+}
+
+const TYPED_WRONG = new Set(['image.exists', 'image.badName', 'image.busy', 'image.changed']);
+
+/** A node that was switched off, or reboots, has on its disk what was changed. */
+async function difference(lab: LabSession, hold: ShellHold): Promise<Diff> {
+  const now = await current(lab, hold);
+  const { node } = hold;
+  const nodes = [node];
+  const [info] = await now.call('node.list', { nodes });
+  if (info?.state === 'off' || info?.state === 'failed') await now.call('node.boot', { nodes });
+  await now.call('node.wait', { nodes });
+  return await now.call('image.shellDiff', { node });
+}
+
+/** WalT's dialogue; ctrl-C saves nothing. */
+async function askName(session: Session, image: string): Promise<string> {
+  const typed = await session.ask(`New image name [${image}]: `);
+  if (typed === '') session.say(`Selected: ${image}`);
+  return typed || image;
+}
+
+async function save(
+  lab: LabSession,
+  { node }: ShellHold,
+  diff: Diff,
+  image: string,
+  force: boolean,
+): Promise<void> {
+  const { session } = lab;
+  await withConsent(lab, force, REBOOT, async (consent) => {
+    const saved = await lab.call('image.saveShell', { node, id: diff.id, image, force: consent });
+    const isNew = saved.image.name !== diff.image && !force;
+    session.print(isNew ? `New image ${saved.image.name} saved.` : `Image ${saved.image.name} updated.`);
+    for (const name of saved.rebooted) session.print(`Node ${name}: rebooted ok.`);
+  });
+}

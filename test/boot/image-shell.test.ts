@@ -1,0 +1,54 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { repository, TestLab, until } from '../support/lab.ts';
+import { Screen } from '../support/cli.ts';
+
+const lab = new TestLab();
+const TINY = 'pc-x86-64-tiny';
+const isLong = process.env.BOOTYARD_TEST_ALL !== undefined;
+beforeAll(() => lab.importDefault(TINY));
+afterAll(() => lab.remove());
+
+const terminal = (...words: string[]) =>
+  new Screen([`${repository}/bin/bootyard`, ...words], { ...lab.env, TERM: 'xterm' });
+const folders = () => lab.run('node', 'show', '--json').then(({ stdout }) => stdout.trim());
+
+test('a shell in an image, whose changes outlive a daemon, become an image by the name that is typed', async () => {
+  const screen = terminal('image', 'shell', TINY);
+  await screen.shows('image-shell:');
+  expect(await folders()).toBe('[]');
+  const busy = await lab.run('image', 'label', TINY, 'a=b', '--force');
+  expect([busy.status, busy.stderr]).toEqual([
+    1,
+    `Cannot open image ${TINY} because a shell session is already running.\n`,
+  ]);
+  const { daemon } = await lab.status();
+  process.kill(daemon?.pid ?? 0, 'SIGKILL');
+  screen.type(
+    'echo changed >/etc/motd; rm /etc/shells; install -o 12 -g 34 -m 600 /etc/motd /srv/own; exit\r',
+  );
+  await screen.shows(`New image name [${TINY}]: `);
+  expect(screen.text).toMatch(
+    /M +8 B +\/etc\/motd\r\nD +\/etc\/shells\r\nA +8 B +\/srv\/own\r\n.*1 added, 1 modified, 1 deleted/,
+  );
+  screen.type('Bad\r');
+  await screen.shows('Bad name: Only lowercase');
+  screen.type('mine\r');
+  await screen.shows('New image mine saved.');
+  expect(await screen.exit).toBe(0);
+  const diff = JSON.parse(await lab.bootyard('image', 'diff', TINY, 'mine', '--json')) as {
+    changes: { kind: string; path: string }[];
+  };
+  expect(diff.changes.map(({ kind, path }) => `${kind} ${path}`)).toEqual([
+    'M /etc/motd',
+    'D /etc/shells',
+    'A /srv/own',
+  ]);
+  // The image is free again, and the node is gone.
+  await lab.bootyard('image', 'rename', 'mine', 'yours');
+  const gone = await until(
+    'it is gone',
+    () => lab.run('node', 'show', 'image-shell'),
+    ({ status }) => status === 1,
+  );
+  expect(gone.stderr).toContain("no node is named 'image-shell'");
+});
