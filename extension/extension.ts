@@ -5,6 +5,7 @@ import { configuredLab } from './daemon/lab-access.ts';
 import type { LabClient } from './daemon/lab-client.ts';
 import type { Parts } from './features.ts';
 import { registerImageCommands } from './images/image-commands.ts';
+import { registerImageShell } from './images/image-shell.ts';
 import { registerImagesView, type ImagesView } from './images/images-view.ts';
 import { registerContextKeys } from './lab/context-keys.ts';
 import { registerLabCommands } from './lab/lab-commands.ts';
@@ -70,6 +71,7 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     registerSnapshotCommands(parts),
     registerSaveCommands(parts),
     registerImageCommands(parts),
+    registerImageShell(parts),
     new NodeTerminals(parts),
     new SettingsPanels(parts, context.extensionUri),
     followTrouble(parts),

@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
+import type { CallOptions } from '../api/client.ts';
 import type { Result } from '../api/contract.ts';
 import { diffListing, diffSummary } from '../api/diff-listing.ts';
-import { ShellHold } from '../api/shell-hold.ts';
+import { connectToLab } from '../api/lab-control.ts';
+import { LOGIN_SHELL, ShellHold } from '../api/shell-hold.ts';
 import { BootyardError } from '../errors.ts';
 import { type Consent, withConsent } from './consent.ts';
 import { CONNECTION_LOST, runWithTerminal } from './node-run.ts';
-import { LabSession, type Session } from './session.ts';
+import type { LabSession, Session } from './session.ts';
 import { formatSize } from './table.ts';
 import { UsageError } from './usage.ts';
 
@@ -20,8 +22,6 @@ const REBOOT: Consent = {
   question: 'Are you sure?',
   unchanged: 'Nothing was saved.',
 };
-/** What is typed is not the image's; whatever its shell is. */
-const LOGIN = 'export HISTFILE=/dev/null; exec "${SHELL:-/bin/sh}" -l';
 
 export function addImageShell(image: Command, session: Session): void {
   image
@@ -48,19 +48,13 @@ async function shell(lab: LabSession, image: string, command: string, options: S
   const { session } = lab;
   const { name, force = false } = options;
   const params = { image, ...(name === undefined ? {} : { saveAs: { image: name, force } }) };
-  const onProgress = session.progress.show;
-  const hold = await ShellHold.open(lab.client, params, { signal: lab.signal, onProgress });
+  const hold = await ShellHold.open(() => connectToLab({ start: false }), params, task(lab));
   try {
     session.progress.clear();
     if (await run(lab, hold, command)) await keep(lab, hold, image, options);
   } finally {
     hold.release();
   }
-}
-
-/** The daemon may be another one by now. */
-async function current(lab: LabSession, hold: ShellHold): Promise<LabSession> {
-  return new LabSession(lab.session, await hold.client, lab.signal);
 }
 
 /** Answers false when what was changed is not to be saved. */
@@ -70,13 +64,13 @@ async function run(lab: LabSession, hold: ShellHold, command: string): Promise<b
   const isTyped = command === '' && session.interactive;
   const script = command === '' ? 'exec "${SHELL:-/bin/sh}"' : command;
   for (;;) {
-    const now = await current(lab, hold);
-    const params = { node, command: isTyped ? LOGIN : script, tty: session.interactive };
-    const { argv } = await now.call('node.shellCommand', params);
+    const client = await hold.client;
+    const params = { node, command: isTyped ? LOGIN_SHELL : script, tty: session.interactive };
+    const { argv } = await client.call('node.shellCommand', params);
     const code = await session.leavingInterrupts(() => runWithTerminal(argv));
     if (code === CONNECTION_LOST && isTyped) {
       if (!(await session.confirm('The connection to the shell was lost. Connect again?'))) return true;
-      await (await current(lab, hold)).call('node.wait', { nodes: [node] });
+      await (await hold.client).call('node.wait', { nodes: [node] }, task(lab));
       continue;
     }
     if (isTyped || code === 0) return true;
@@ -89,36 +83,24 @@ async function run(lab: LabSession, hold: ShellHold, command: string): Promise<b
 /** Shows what was changed, and saves it under the name that was given or is asked for. */
 async function keep(lab: LabSession, hold: ShellHold, image: string, options: ShellOptions): Promise<void> {
   const { session } = lab;
-  let diff = await difference(lab, hold);
+  const diff = await hold.diff(task(lab));
+  session.progress.clear();
   if (diff.count === 0) return session.print(`Nothing was changed: image ${image} stays as it is.`);
   session.print([...diffListing(diff, formatSize), diffSummary(hold.node, diff, formatSize)].join('\n'));
-  for (;;) {
-    const name = options.name ?? (options.force ? image : await askName(session, image));
+  const { force = false } = options;
+  for (let given = options.name ?? (force ? image : undefined); ; given = undefined) {
+    const name = given ?? (await askName(session, image));
     try {
-      return await save(await current(lab, hold), hold, diff, name, options.force ?? false);
+      return await save(lab, hold, diff, name, force);
     } catch (error) {
-      if (!(error instanceof BootyardError)) throw error;
-      // It is kept for ten minutes, and the node has it still.
-      if (error.code === 'node.diffGone') diff = await difference(lab, hold);
-      else if (!session.interactive || !TYPED_WRONG.has(error.code)) throw error;
-      else session.say(error.code === 'image.exists' ? 'Bad name: Image already exists.' : error.message);
-      if (options.name !== undefined) options = {};
+      if (!(error instanceof BootyardError && session.interactive && TYPED_WRONG.has(error.code)))
+        throw error;
+      session.say(error.code === 'image.exists' ? 'Bad name: Image already exists.' : error.message);
     }
   }
 }
 
 const TYPED_WRONG = new Set(['image.exists', 'image.badName', 'image.busy', 'image.changed']);
-
-/** A node that was switched off, or reboots, has on its disk what was changed. */
-async function difference(lab: LabSession, hold: ShellHold): Promise<Diff> {
-  const now = await current(lab, hold);
-  const { node } = hold;
-  const nodes = [node];
-  const [info] = await now.call('node.list', { nodes });
-  if (info?.state === 'off' || info?.state === 'failed') await now.call('node.boot', { nodes });
-  await now.call('node.wait', { nodes });
-  return await now.call('image.shellDiff', { node });
-}
 
 /** WalT's dialogue; ctrl-C saves nothing. */
 async function askName(session: Session, image: string): Promise<string> {
@@ -129,16 +111,20 @@ async function askName(session: Session, image: string): Promise<string> {
 
 async function save(
   lab: LabSession,
-  { node }: ShellHold,
-  diff: Diff,
-  image: string,
+  hold: ShellHold,
+  { id, image }: Diff,
+  name: string,
   force: boolean,
 ): Promise<void> {
   const { session } = lab;
   await withConsent(lab, force, REBOOT, async (consent) => {
-    const saved = await lab.call('image.saveShell', { node, id: diff.id, image, force: consent });
-    const isNew = saved.image.name !== diff.image && !force;
+    const saved = await hold.save({ id, image: name, force: consent }, task(lab));
+    const isNew = saved.image.name !== image && !force;
     session.print(isNew ? `New image ${saved.image.name} saved.` : `Image ${saved.image.name} updated.`);
-    for (const name of saved.rebooted) session.print(`Node ${name}: rebooted ok.`);
+    for (const node of saved.rebooted) session.print(`Node ${node}: rebooted ok.`);
   });
+}
+
+function task({ session, signal }: LabSession): CallOptions {
+  return { signal, onProgress: session.progress.show };
 }

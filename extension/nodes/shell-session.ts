@@ -41,27 +41,37 @@ export class ShellSource implements SessionSource {
   async open(size: vscode.TerminalDimensions, events: SessionEvents): Promise<Session> {
     const name = this.#connection.model.node(this.#mac)?.name ?? this.#mac;
     const { argv } = await this.#connection.call('node.shellCommand', { node: name, tty: true });
-    const pty = await spawnPty(argv, size);
-    let closed = false;
-    pty.onData((text) => events.onText(text));
-    pty.onExit(({ exitCode, signal }) => {
+    return await openShellPty(argv, name, size, events);
+  }
+}
+
+/** One shell: `argv` starts it, `name` is its node's. */
+export async function openShellPty(
+  argv: string[],
+  name: string,
+  size: vscode.TerminalDimensions,
+  events: SessionEvents,
+): Promise<Session> {
+  const pty = await spawnPty(argv, size);
+  let closed = false;
+  pty.onData((text) => events.onText(text));
+  pty.onExit(({ exitCode, signal }) => {
+    if (closed) return;
+    closed = true;
+    if (exitCode === SSH_LOST || signal) events.onEnd(`the connection to ${name} ended`);
+    else events.onEnd(exitCode === 0 ? '' : `the shell ended with exit code ${exitCode}`, exitCode);
+  });
+  return {
+    write: (text) => pty.write(text),
+    resize: (columns, rows) => {
+      if (!closed) pty.resize(Math.max(columns, 1), Math.max(rows, 1));
+    },
+    close: () => {
       if (closed) return;
       closed = true;
-      if (exitCode === SSH_LOST || signal) events.onEnd(`the connection to ${name} ended`);
-      else events.onEnd(exitCode === 0 ? '' : `the shell ended with exit code ${exitCode}`, exitCode);
-    });
-    return {
-      write: (text) => pty.write(text),
-      resize: (columns, rows) => {
-        if (!closed) pty.resize(Math.max(columns, 1), Math.max(rows, 1));
-      },
-      close: () => {
-        if (closed) return;
-        closed = true;
-        pty.kill('SIGHUP');
-      },
-    };
-  }
+      pty.kill('SIGHUP');
+    },
+  };
 }
 
 async function spawnPty(argv: string[], size: vscode.TerminalDimensions): Promise<NodePty.IPty> {
