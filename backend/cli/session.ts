@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises';
+import { isatty } from 'node:tty';
 import type { ApiClient } from '../api/client.ts';
 import type { MethodName, Params, Progress, Result } from '../api/contract.ts';
 import { connectToLab } from '../api/lab-control.ts';
@@ -38,7 +39,7 @@ export class Session {
   }
 
   get interactive(): boolean {
-    return Boolean(process.stdin.isTTY && process.stdout.isTTY);
+    return isatty(0) && isatty(1);
   }
 
   /** Connects, starting the lab on demand as WalT's server is always there, and disconnects when `use` is done. */

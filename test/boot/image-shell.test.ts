@@ -4,7 +4,6 @@ import { Screen } from '../support/cli.ts';
 
 const lab = new TestLab();
 const TINY = 'pc-x86-64-tiny';
-const isLong = process.env.BOOTYARD_TEST_ALL !== undefined;
 beforeAll(() => lab.importDefault(TINY));
 afterAll(() => lab.remove());
 

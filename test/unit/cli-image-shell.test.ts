@@ -4,6 +4,7 @@ import { BootyardError } from '../../backend/errors.ts';
 import type { ImageInfo } from '../../backend/api/image.ts';
 import { node } from '../support/api-lab.ts';
 import { CommandLine, here } from '../support/cli.ts';
+import { until } from '../support/lab.ts';
 
 const imageInfo = (name: string): ImageInfo => ({
   ...{ name, id: 'f'.repeat(64), labels: {}, sizeBytes: 1, ownBytes: 1, created: '' },
@@ -53,7 +54,14 @@ beforeEach(() => {
     },
   };
 });
-afterEach(async () => expect.poll(() => released).toBe(opened.length));
+/** The node of each shell goes. */
+afterEach(() =>
+  until(
+    'let go',
+    () => released,
+    (count) => count === opened.length,
+  ),
+);
 
 describe('without a terminal', () => {
   test.each([[['box']], [['box', '--', 'true']]])('%j needs a name or consent', async (words) => {
