@@ -2,6 +2,7 @@ import { userInfo } from 'node:os';
 import { nodeModel } from '../boot/models.ts';
 import { BootyardError, messageOf } from '../errors.ts';
 import { imageModels, imageName } from '../images/names.ts';
+import { parseEngineLink } from '../images/engine/link.ts';
 import { RegistryClient } from '../images/registry/client.ts';
 import { type CredentialSource, dockerCredentials } from '../images/registry/docker-config.ts';
 import { announceOnHub } from '../images/registry/hub.ts';
@@ -18,12 +19,13 @@ import { pushImage } from '../images/registry/push.ts';
 import type { Registry, RegistryList } from '../images/registry/registries.ts';
 import { type RemoteImage, remoteImage } from '../images/registry/remote-image.ts';
 import { type FoundImage, searchRegistry } from '../images/registry/search.ts';
-import type { ApiClient } from './client.ts';
 import type { Progress, Result } from './contract.ts';
-import type { ImageInfo } from './image.ts';
+import { type Calls, checkOverwrite, type Cloned, type CloneRequest } from './clone-rules.ts';
+import { cloneFromEngine } from './engine-images.ts';
 import { registries } from './registry-list.ts';
 
 export type { FoundImage } from '../images/registry/search.ts';
+export type { Cloned, CloneRequest } from './clone-rules.ts';
 
 /** The WalT server that Bootyard behaves like; images may ask for a later one (label walt.server.minversion). */
 export const SERVER_VERSION = 10;
@@ -55,31 +57,14 @@ async function withClient<T>(
   }
 }
 
-export interface CloneRequest {
-  link: string;
-  /** that of the link by default */
-  name?: string;
-  /** replaces an image of the same name and reboots the nodes that use it */
-  force: boolean;
-  /** the node model that the image is for, when there are several of that name */
-  model?: string;
-}
-export interface Cloned {
-  image: ImageInfo;
-  /** a sentence for each thing in it that nodes will not see, and on its name */
-  warnings: string[];
-  /** nodes that were rebooted */
-  rebooted: string[];
-}
-
-type Calls = Pick<ApiClient, 'call'>;
-
 /** Brings an image of a registry into the store (WalT: image clone), with WalT's rules and sentences. */
 export async function cloneImage(
   client: Calls,
   request: CloneRequest,
   options: RegistryOptions = {},
 ): Promise<Cloned> {
+  const inEngine = parseEngineLink(request.link);
+  if (inEngine) return cloneFromEngine(client, inEngine, request, options);
   const list = registries(options.env);
   const link = parseLink(
     request.link,
@@ -116,14 +101,8 @@ function targetName(link: ClonableLink, given: string | undefined, warnings: str
   return imageName(name);
 }
 
-/** The registry of a link; links to this lab's own images and to engines are answered with a sentence. */
+/** The registry of a link; links to this lab's own images are answered with a sentence. */
 async function sourceOf(client: Calls, link: ClonableLink, list: RegistryList): Promise<Registry> {
-  if (link.location === 'docker') {
-    throw new BootyardError(
-      'image.noEngine',
-      'Images of a container engine are not cloned by a link yet: save one with `docker save -o FILE IMAGE` and use `bootyard image import FILE NAME`.',
-    );
-  }
   if (link.location !== 'walt') return list.get(link.location);
   const name = imageName(`${link.repository}:${link.tag}`);
   const all = await client.call('image.list', {});
@@ -137,37 +116,6 @@ async function sourceOf(client: Calls, link: ClonableLink, list: RegistryList): 
 
 function noSuchImage(): BootyardError {
   return new BootyardError('image.noRemote', 'No such remote image. Use bootyard image search <keyword>.');
-}
-
-/** Names of the nodes that a new image of this name would reboot. */
-async function checkOverwrite(
-  client: Calls,
-  name: string,
-  models: string[],
-  { force, link, name: given }: CloneRequest,
-): Promise<string[]> {
-  const there = (await client.call('image.list', {})).find((image) => image.name === name);
-  if (!there) return [];
-  const users = await client.call('node.list', {});
-  const using = users.filter((node) => node.image === name);
-  const unfit = [...new Set(using.map(({ model }) => model))].filter((model) => !models.includes(model));
-  if (unfit.length > 0) {
-    const kind = unfit.length === 1 ? 'node model' : 'node models';
-    throw new BootyardError(
-      'image.incompatible',
-      `Sorry, cannot proceed. There is an image with the same name in your\nworking set. Overriding it is not allowed because it is currently\nin use, and the target image is not compatible with ${kind} ${unfit.join(', ')}.`,
-    );
-  }
-  if (!force) {
-    const reboots = using.length === 0 ? '' : ` (and reboot ${using.length} node(s))`;
-    const command = ['bootyard image clone --force', link, ...(given === undefined ? [] : [given])].join(' ');
-    throw new BootyardError(
-      'image.exists',
-      `An image has the same name in your working set.\nThis operation would overwrite it${reboots}.\nIf this is what you want, rerun with --force:\n$ ${command}`,
-      { image: name },
-    );
-  }
-  return using.filter((node) => node.state !== 'off').map((node) => node.name);
 }
 
 /** Fetches what the store lacks and imports it; what went from the store meanwhile is fetched in a second round. */

@@ -1,5 +1,6 @@
 import { BootyardError } from '../errors.ts';
 import { bootAndWatch } from './boot-watch.ts';
+import { bootImage } from './engine-image.ts';
 import { bootSentence } from './node-edit.ts';
 import type { LabSession } from './session.ts';
 
@@ -9,8 +10,9 @@ export async function boot(
   image: string | undefined,
   wait: boolean,
 ): Promise<void> {
+  const chosen = image === undefined ? undefined : await bootImage(lab, image);
   const powerOn = async () => {
-    const nodes = await lab.call('node.boot', { nodes: [set], image });
+    const nodes = await lab.call('node.boot', { nodes: [set], image: chosen });
     for (const node of nodes) lab.session.print(bootSentence(node));
     return nodes;
   };

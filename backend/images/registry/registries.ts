@@ -23,7 +23,7 @@ const HUB: Registry = {
   searchUrl: 'https://hub.docker.com',
 };
 /** Links with these go elsewhere. */
-const RESERVED = new Set(['walt', 'docker']);
+const RESERVED = new Set(['walt', 'docker', 'podman']);
 
 /** The registries file of a lab: Docker Hub is always there, and an entry with its label takes its place (a mirror). */
 export class RegistryList {
