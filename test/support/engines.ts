@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { get } from 'node:http';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineKind } from '../../backend/images/engine/connect.ts';
 
@@ -74,7 +74,10 @@ export class TestEngine {
 
   /** Again after `kill`; what it holds is still there. */
   async start(): Promise<void> {
-    rmSync(this.socket, { force: true });
+    // Numbers of processes of its former namespace would be taken for those of others.
+    for (const stale of [this.socket, 'pid', 'exec/containerd/containerd.pid']) {
+      rmSync(resolve(this.folder, stale), { force: true });
+    }
     this.#child = this.#start();
     for (let tries = 0; tries < 600 && this.#child.exitCode === null; tries++) {
       if (await answers(this.socket)) return;
