@@ -25,7 +25,7 @@ export interface FoundImage {
   /** node models that it says it is made for */
   models: string[];
   /** Brings it into the store under that name; only layers that the store has not got are moved. */
-  fetch(name: string, force: boolean): Promise<Result<'image.import'>>;
+  fetch: (name: string, force: boolean) => Promise<Result<'image.import'>>;
 }
 
 /** Finds the image of a link. Throws when there is no such engine, no such image, or it is not made for nodes. */
