@@ -23,6 +23,7 @@ import { canSwap } from './boot/swap.ts';
 import { messageOf } from './errors.ts';
 import { EventBus } from './events/bus.ts';
 import { ImageFiles } from './images/files/image-files.ts';
+import { StoreRegistry } from './images/lab-registry/store-registry.ts';
 import { ImageStore } from './images/store.ts';
 import { probeFiles } from './lab/acceleration.ts';
 import { daemonLog } from './lab/daemon-log.ts';
@@ -52,6 +53,7 @@ import { DnsServer } from './protocols/dns/server.ts';
 import { BootHttpServer } from './protocols/http/server.ts';
 import { NfsServer } from './protocols/nfs/server.ts';
 import { NtpServer } from './protocols/ntp/server.ts';
+import { REGISTRY_NAME, RegistryServer } from './protocols/registry/server.ts';
 import { TftpServer } from './protocols/tftp/server.ts';
 import { openDatabase } from './state/database.ts';
 import { SnapshotRecords } from './state/snapshot-records.ts';
@@ -190,7 +192,7 @@ async function main(): Promise<void> {
   });
   const dns = new DnsServer({
     address,
-    addressOf: (name) => nodes.byName(name)?.ip,
+    addressOf: (name) => (name === 'registry' ? address : nodes.byName(name)?.ip),
     nameOf: (ip) => nodes.byAddress(ip)?.name,
     forward: { upstream: UPLINK.resolver, mayAsk: (client) => network.mayLeave(client) },
     log,
@@ -216,7 +218,7 @@ async function main(): Promise<void> {
   const rpc = new RpcServer({ address, publish, log });
   const forwards = new ForwardServer({
     socketPath: paths.portsSocket,
-    addressOf: (node) => nodes.reachableAddress(node),
+    addressOf: (node) => (node === REGISTRY_NAME ? address : nodes.reachableAddress(node)),
     log,
   });
   const ports = new PortBoard({
@@ -241,8 +243,26 @@ async function main(): Promise<void> {
   const temporary = new TemporaryNodes({ nodes, argv, log });
   const imageOf = (node: string) => nodes.one(node).image;
   const shells = new ImageShells({ images, operations, saver, temporary, imageOf });
-  const servers = [dhcp, tftp, http, nfs, dns, ntp, streams, rpc, forwards];
-  nodeServers.push(http, nfs, dns, streams, rpc, forwards, { dropClient: (client) => tftp.drop(client) });
+  const registryFolder = join(paths.images, 'bootyard/registry');
+  const storeRegistry = new StoreRegistry({
+    images,
+    folder: registryFolder,
+    replace: (name, models, work) =>
+      operations.replace(name, 'push', models, work).finally(() => parts.imagesChanged()),
+    log,
+  });
+  const registry = new RegistryServer({
+    address,
+    content: storeRegistry,
+    uploads: join(registryFolder, 'uploads'),
+    // Connections of the host come from the daemon itself; a node must not change what other nodes boot.
+    mayPush: (client) => client === address,
+    log,
+  });
+  const servers = [dhcp, tftp, http, nfs, dns, ntp, streams, rpc, forwards, registry];
+  nodeServers.push(http, nfs, dns, streams, rpc, forwards, registry, {
+    dropClient: (client) => tftp.drop(client),
+  });
 
   function status(): LabStatus {
     const all = nodes.list();
@@ -296,7 +316,10 @@ async function main(): Promise<void> {
     },
     status,
     shutdown: () => nodes.shutdown(),
-    imagesChanged: changed,
+    imagesChanged: () => {
+      storeRegistry.collect();
+      changed();
+    },
   };
   const api = new ApiServer({
     socketPath: paths.daemonSocket,
@@ -323,6 +346,7 @@ async function main(): Promise<void> {
     lintQueue.close();
     saver.close();
     temporary.close();
+    storeRegistry.close();
     await nodes.close();
     nat.close();
     await api.close();

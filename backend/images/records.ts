@@ -88,23 +88,32 @@ export function storeImage(
   const id = folder.addBlob(configBytes);
   savePacked(folder.tree(id), image.tree);
   const layers = [...(image.base ?? []), ...image.layers].map(({ digest, size }) => ({ digest, size }));
-  const manifest = Buffer.from(
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: MediaType.manifest,
-      config: { mediaType: MediaType.config, digest: `sha256:${id}`, size: configBytes.length },
-      layers: layers.map(({ digest, size }) => ({
-        mediaType: MediaType.layer,
-        digest: `sha256:${digest}`,
-        size,
-      })),
-    }),
-  );
+  const manifest = manifestOf(id, configBytes.length, layers);
   const digest = `sha256:${folder.addBlob(manifest)}`;
   return {
     manifest: { mediaType: MediaType.manifest, digest, size: manifest.length },
     record: makeRecord('', id, config, layers),
   };
+}
+
+/** The manifest of an image as the store has it, or with Docker's media types; digests are 64 hex digits. */
+export function manifestOf(
+  id: string,
+  configSize: number,
+  layers: ImageRecord['layers'],
+  kind: 'oci' | 'docker' = 'oci',
+): Buffer {
+  const isOci = kind === 'oci';
+  const configType = isOci ? MediaType.config : MediaType.dockerConfig;
+  const mediaType = isOci ? MediaType.layer : MediaType.dockerLayer;
+  return Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: isOci ? MediaType.manifest : MediaType.dockerManifest,
+      config: { mediaType: configType, digest: `sha256:${id}`, size: configSize },
+      layers: layers.map(({ digest, size }) => ({ mediaType, digest: `sha256:${digest}`, size })),
+    }),
+  );
 }
 
 /** A layer that was in the store may have gone with the last image that had it. */

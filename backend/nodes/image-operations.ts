@@ -175,6 +175,19 @@ export class ImageOperations {
     return await (editing?.image === replaced ? work() : this.#locks.hold(replaced, task, work));
   }
 
+  /**
+   * Lets `work` make an image of that name, or replace it, while no other task changes it. Nodes that run go on with what
+   * they have. Throws `image.busy`, and `image.inUse` when a node that uses the name could not boot what is for `models`.
+   */
+  async replace<T>(name: string, task: string, models: string[], work: () => Promise<T>): Promise<T> {
+    const target = imageName(name);
+    return await this.#locks.hold(target, task, async () => {
+      const there = this.#parts.images.get(target);
+      if (there) this.#checkModels(there, models);
+      return await work();
+    });
+  }
+
   /** Writes an image into a file on this host. */
   async export(
     name: string,

@@ -3,7 +3,7 @@ import { BootyardError } from '../errors.ts';
 /** A label of the domain name system may have this many characters (RFC 1035 §2.3.4). */
 const LONGEST = 63;
 /** Words that node sets and the lab's own host table give another meaning. */
-const RESERVED = new Set(['server', 'walt-server', 'localhost', 'default', 'booted-image']);
+const RESERVED = new Set(['server', 'registry', 'walt-server', 'localhost', 'default', 'booted-image']);
 const MINE = new Set(['my-nodes', 'all-nodes']);
 const OTHERS = new Set(['free-nodes', 'all-devices', 'all-switches', 'explorable-switches', 'server']);
 

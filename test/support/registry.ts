@@ -1,8 +1,9 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 export interface RegistryOptions {
   port?: number;
@@ -101,4 +102,10 @@ function answers(port: number): Promise<boolean> {
 
 export function skopeo(...args: string[]): string {
   return execFileSync('skopeo', ['--insecure-policy', ...args], { encoding: 'utf8' });
+}
+
+/** For a registry that is served by this process. Rejects with what skopeo wrote to its standard error. */
+export async function skopeoRun(...args: string[]): Promise<string> {
+  const run = promisify(execFile)('skopeo', ['--insecure-policy', ...args], { timeout: 60_000 });
+  return (await run).stdout;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseRange } from '../../backend/protocols/http/range.ts';
+import { parseRange } from '../../backend/protocols/range.ts';
 import { parseTarget } from '../../backend/protocols/http/request-target.ts';
 
 describe('request target', () => {

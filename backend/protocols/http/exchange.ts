@@ -5,7 +5,7 @@ import type { TransferEvent } from '../../events/bus.ts';
 import type { FileSource } from '../file-source.ts';
 import { BodySender } from './body.ts';
 import type { ResolveBootFile, Resolved } from './parts.ts';
-import { parseRange, type ByteRange } from './range.ts';
+import { parseRange, type ByteRange } from '../range.ts';
 import { parseTarget, type BootTarget } from './request-target.ts';
 
 export type TransferReport = (event: Omit<TransferEvent, 'client' | 'node'>) => void;

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { systemCode } from '../../errors.ts';
 import { EventShares } from '../event-shares.ts';
 import { listenOn, portError } from '../bind.ts';
-import { ClientConnections } from './connections.ts';
+import { ClientConnections } from '../client-connections.ts';
 import { Exchange, type TransferReport } from './exchange.ts';
 import type { BootHttpServerParts, HttpTimeouts } from './parts.ts';
 
