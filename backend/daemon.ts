@@ -44,6 +44,7 @@ import { ImageSaver } from './nodes/image-saver.ts';
 import { UPLINK } from './lab/uplink.ts';
 import { NodeManager } from './nodes/manager.ts';
 import { PortBoard } from './nodes/port-board.ts';
+import { REGISTRY, RegistryPort } from './nodes/registry-port.ts';
 import { ramBytes } from './nodes/settings.ts';
 import { TemporaryNodes } from './nodes/temporary-node.ts';
 import { PersistShares } from './persist/shares.ts';
@@ -53,9 +54,10 @@ import { DnsServer } from './protocols/dns/server.ts';
 import { BootHttpServer } from './protocols/http/server.ts';
 import { NfsServer } from './protocols/nfs/server.ts';
 import { NtpServer } from './protocols/ntp/server.ts';
-import { REGISTRY_NAME, RegistryServer } from './protocols/registry/server.ts';
+import { RegistryServer } from './protocols/registry/server.ts';
 import { TftpServer } from './protocols/tftp/server.ts';
 import { openDatabase } from './state/database.ts';
+import { LabSettings } from './state/lab-settings.ts';
 import { SnapshotRecords } from './state/snapshot-records.ts';
 import { LeaseRows } from './state/lease-table.ts';
 import { ensurePaths, labPaths } from './state/paths.ts';
@@ -218,11 +220,16 @@ async function main(): Promise<void> {
   const rpc = new RpcServer({ address, publish, log });
   const forwards = new ForwardServer({
     socketPath: paths.portsSocket,
-    addressOf: (node) => (node === REGISTRY_NAME ? address : nodes.reachableAddress(node)),
+    addressOf: (node) => (node === REGISTRY.name ? address : nodes.reachableAddress(node)),
     log,
   });
-  const ports = new PortBoard({
+  const registryPort = new RegistryPort({
+    settings: new LabSettings(database),
     exposed: () => nodes.exposedPorts(),
+    hostListeners,
+  });
+  const ports = new PortBoard({
+    exposed: () => [...nodes.exposedPorts(), ...registryPort.list()],
     ring: () => ringHost(paths),
     onChange: (all) => api.publishChange({ type: 'ports', ports: all }),
   });
@@ -253,6 +260,7 @@ async function main(): Promise<void> {
   });
   const registry = new RegistryServer({
     address,
+    port: REGISTRY.port,
     content: storeRegistry,
     uploads: join(registryFolder, 'uploads'),
     // Connections of the host come from the daemon itself; a node must not change what other nodes boot.
@@ -273,6 +281,7 @@ async function main(): Promise<void> {
       accelerationReason: accelerator.known?.reason ?? 'it is found out when the first node boots',
       network: { name: NETWORK.name, address },
       nodes: { booted: all.filter((node) => node.state === 'booted').length, total: all.length },
+      registry: { address: `${REGISTRY.name}:${REGISTRY.port}`, host: registryOnHost() },
     };
   }
   const lintQueue = new LintQueue({
@@ -282,6 +291,10 @@ async function main(): Promise<void> {
     changed,
     log,
   });
+  function registryOnHost(): { address: string; reason: string | null } | null {
+    const found = ports.list().find(({ node, permanent }) => node === REGISTRY.name && permanent);
+    return found ? { address: `${found.address}:${found.hostPort}`, reason: found.reason } : null;
+  }
   /** Image rows and the lab's line depend on nodes. */
   function changed(): void {
     ports.changed();
@@ -315,6 +328,10 @@ async function main(): Promise<void> {
       return enterArgv(paths, sshArgv({ ip, keys: paths.keys, command, tty, share }));
     },
     status,
+    exposeRegistry: (port) => {
+      registryPort.set(port);
+      changed();
+    },
     shutdown: () => nodes.shutdown(),
     imagesChanged: () => {
       storeRegistry.collect();

@@ -116,6 +116,7 @@ export interface HandlerParts {
   contact: ContactActions;
   shellCommand: (params: CheckedParams<'node.shellCommand'>) => Promise<string[]> | string[];
   status: () => Promise<LabStatus> | LabStatus;
+  exposeRegistry: (port: number | null) => void;
   /** ends nodes and servers, and leaves the API up until the answer is sent */
   shutdown: () => Promise<void>;
   /** the images, or the nodes that use them, are not what they were */
@@ -142,9 +143,13 @@ type HandlersOf<Noun extends string> = Pick<
   Extract<keyof ServedHandlers, `${Noun}.${string}`>
 >;
 
-function labHandlers({ status, shutdown }: HandlerParts): HandlersOf<'lab'> {
+function labHandlers({ status, exposeRegistry, shutdown }: HandlerParts): HandlersOf<'lab'> {
   return {
     'lab.status': () => status(),
+    'lab.exposeRegistry': ({ port }) => {
+      exposeRegistry(port);
+      return status();
+    },
     'lab.shutdown': async () => {
       await shutdown();
       return {};

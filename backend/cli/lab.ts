@@ -30,7 +30,7 @@ export function addLabCommands(program: Command, session: Session): void {
 
 function describe(status: LabStatus): string {
   if (status.state === 'stopped') return 'The lab is stopped.';
-  const { daemon, nodes, network, acceleration } = status;
+  const { daemon, nodes, network, acceleration, registry } = status;
   const reason = status.accelerationReason ? ` (${status.accelerationReason})` : '';
   return [
     `The lab is ${status.state}.`,
@@ -40,5 +40,13 @@ function describe(status: LabStatus): string {
     `network: ${network.name}, ${network.address}`,
     `acceleration: ${acceleration}${reason}`,
     `nodes: ${nodes.booted} booted of ${nodes.total}`,
+    ...(registry ? [`registry: ${registry.address} in the lab, ${onHost(registry.host)}`] : []),
   ].join('\n');
+}
+
+function onHost(host: NonNullable<LabStatus['registry']>['host']): string {
+  if (host === null) return 'not open on this host (bootyard registry expose)';
+  return host.reason === null
+    ? `${host.address} on this host`
+    : `${host.address} on this host is closed: ${host.reason}`;
 }

@@ -3,7 +3,12 @@ import type { DatabaseSync } from 'node:sqlite';
 export type Migration = (sqlite: DatabaseSync) => void;
 
 /** In order, one per schema version. A migration that was released is never changed; a new one is added. */
-export const migrations: readonly Migration[] = [nodesLeasesAndBoots, snapshots, temporaryNodes];
+export const migrations: readonly Migration[] = [
+  nodesLeasesAndBoots,
+  snapshots,
+  temporaryNodes,
+  labSettings,
+];
 
 function nodesLeasesAndBoots(sqlite: DatabaseSync): void {
   sqlite.exec(`
@@ -76,4 +81,8 @@ function snapshots(sqlite: DatabaseSync): void {
 /** 1: made for one job, and removed with it */
 function temporaryNodes(sqlite: DatabaseSync): void {
   sqlite.exec('ALTER TABLE nodes ADD COLUMN temporary INTEGER NOT NULL DEFAULT 0');
+}
+
+function labSettings(sqlite: DatabaseSync): void {
+  sqlite.exec('CREATE TABLE lab_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;');
 }

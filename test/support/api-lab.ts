@@ -32,6 +32,7 @@ const unused = (): never => {
 /** Answers of a daemon that has no lab behind it; a test replaces those that it asks. */
 export const basicHandlers: ServedHandlers = {
   'lab.status': () => LAB,
+  'lab.exposeRegistry': () => LAB,
   'lab.shutdown': () => ({}),
   'node.list': (params) => (params.nodes ?? ['vnode1']).map((name) => node(name)),
   'node.create': unused,

@@ -97,6 +97,7 @@ beforeEach(() => {
     ports: { list: () => [], hold: unused, serve: unused },
     shellCommand: ({ node }) => ['ssh', node],
     status: () => LAB,
+    exposeRegistry: () => {},
     shutdown: unused,
     imagesChanged: () => changes++,
   };

@@ -4,6 +4,7 @@ import { parseExpose } from '../../nodes/expose.ts';
 import { labPaths, type Paths } from '../../state/paths.ts';
 import type { ApiClient, ClientStream } from '../client.ts';
 import { connectToLab } from '../lab-control.ts';
+import type { LabStatus } from '../lab.ts';
 import type { NodeInfo } from '../node.ts';
 import type { PortInfo } from '../port.ts';
 import { type HostPort, openHostPort } from './host-port.ts';
@@ -125,10 +126,11 @@ async function follow(
   open: (wanted: Wanted) => PermanentPort,
 ): Promise<false> {
   const nodes = new Map<string, NodeInfo>();
+  let registry: Wanted[] = [];
   return await new Promise((resolve, reject) => {
     const apply = async (): Promise<void> => {
       const wanted = new Map(
-        [...nodes.values()].flatMap(portsOf).map((port) => [JSON.stringify(port), port]),
+        [...[...nodes.values()].flatMap(portsOf), ...registry].map((port) => [JSON.stringify(port), port]),
       );
       const old = [...ports].filter(([key]) => !wanted.has(key));
       for (const [key] of old) ports.delete(key);
@@ -140,13 +142,22 @@ async function follow(
       if (event.type === 'snapshot') {
         nodes.clear();
         for (const node of event.nodes) nodes.set(node.mac, node);
-      } else if (event.type === 'node') nodes.set(event.node.mac, event.node);
+        registry = registryPort(event.lab);
+      } else if (event.type === 'lab') registry = registryPort(event.status);
+      else if (event.type === 'node') nodes.set(event.node.mac, event.node);
       else if (event.type === 'nodeRemoved') nodes.delete(event.mac);
       else return;
       void apply();
     });
     subscribed.catch(reject);
   });
+}
+
+/** `<name>:<port>` in the lab, `<address>:<port>` on the host. */
+function registryPort({ registry }: LabStatus): Wanted[] {
+  if (!registry?.host) return [];
+  const [node = '', nodePort] = registry.address.split(':');
+  return [{ node, nodePort: Number(nodePort), hostPort: Number(registry.host.address.split(':')[1]) }];
 }
 
 function portsOf(node: NodeInfo): Wanted[] {

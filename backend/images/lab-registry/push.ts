@@ -50,7 +50,8 @@ export function readPush(pushed: PushedManifest, known: Known): PushedImage | un
   if (MANIFESTS.includes(mediaType)) {
     if (isTagged) return readManifest(pushed, [pushed], known);
     // Such as an attestation of BuildKit, which looks like an image and is none.
-    return void checkParts(parseDocument(Manifest, bytes, 'manifest'), known);
+    checkParts(parseDocument(Manifest, bytes, 'manifest'), known);
+    return undefined;
   }
   const index = parseDocument(Index, bytes, 'index');
   for (const { digest } of index.manifests) {

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { messageOf } from '../../errors.ts';
 import { listenOn, portError } from '../bind.ts';
 import { ClientConnections } from '../client-connections.ts';
@@ -10,13 +10,9 @@ import { addChunk, beginUpload, completeUpload, type PushParts, putManifest, tel
 import { parseRoute, type Route } from './route.ts';
 import { type UploadLimits, Uploads } from './uploads.ts';
 
-export const REGISTRY_PORT = 5000;
-/** in the lab */
-export const REGISTRY_NAME = 'registry.walt';
-
 export interface RegistryServerParts {
   address: string;
-  port?: number;
+  port: number;
   content: RegistryContent;
   /** a folder for what is on its way; it is emptied */
   uploads: string;
@@ -68,7 +64,7 @@ export class RegistryServer {
 
   /** Throws `registry.port` when the port cannot be had. */
   async start(): Promise<void> {
-    const { address, port = REGISTRY_PORT } = this.#parts;
+    const { address, port } = this.#parts;
     await listenOn(this.#server, address, port).catch((error: unknown) => {
       throw portError(error, { name: 'Registry', transport: 'TCP', address, port });
     });

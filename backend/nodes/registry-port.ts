@@ -1,0 +1,38 @@
+import type { LabSettings } from '../state/lab-settings.ts';
+import { parseExpose, settleExpose } from './expose.ts';
+import type { ExposedPort } from './port-board.ts';
+
+/** Of the lab's registry: its name in the lab, and its port there. */
+export const REGISTRY = { name: 'registry.walt', port: 5000 } as const;
+const SETTING = 'registry.expose';
+
+export interface RegistryPortParts {
+  settings: LabSettings;
+  /** what nodes expose */
+  exposed: () => ExposedPort[];
+  hostListeners: () => ReadonlySet<number>;
+}
+
+/** The port of the host that leads to the lab's registry; there is none unless the user asks for it. */
+export class RegistryPort {
+  readonly #parts: RegistryPortParts;
+
+  constructor(parts: RegistryPortParts) {
+    this.#parts = parts;
+  }
+
+  list(): ExposedPort[] {
+    const pairs = parseExpose(this.#parts.settings.get(SETTING) ?? 'none');
+    return pairs.map(({ nodePort, hostPort = 0 }) => ({ node: REGISTRY.name, nodePort, hostPort }));
+  }
+
+  /** 0: the same one as before, or one that is free, from 5000 on; null: none. Throws for one that somebody has. */
+  set(port: number | null): void {
+    const [before] = this.list();
+    if (port === null) return this.#parts.settings.set(SETTING, undefined);
+    if (before && (port === 0 || port === before.hostPort)) return;
+    const others = new Map(this.#parts.exposed().map(({ hostPort, node }) => [hostPort, node]));
+    const asked = port === 0 ? String(REGISTRY.port) : `${REGISTRY.port}:${port}`;
+    this.#parts.settings.set(SETTING, settleExpose(asked, { others, taken: this.#parts.hostListeners() }));
+  }
+}
