@@ -3,12 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 export type Migration = (sqlite: DatabaseSync) => void;
 
 /** In order, one per schema version. A migration that was released is never changed; a new one is added. */
-export const migrations: readonly Migration[] = [
-  nodesLeasesAndBoots,
-  snapshots,
-  temporaryNodes,
-  labSettings,
-];
+export const migrations: readonly Migration[] = [nodesLeasesAndBoots, snapshots, temporaryNodes, labSettings];
 
 function nodesLeasesAndBoots(sqlite: DatabaseSync): void {
   sqlite.exec(`
