@@ -43,7 +43,7 @@ import { ImageOperations } from './nodes/image-operations.ts';
 import { ImageSaver } from './nodes/image-saver.ts';
 import { UPLINK } from './lab/uplink.ts';
 import { NodeManager } from './nodes/manager.ts';
-import { PortBoard } from './nodes/port-board.ts';
+import { PortBoard, type PortInfo } from './nodes/port-board.ts';
 import { REGISTRY, RegistryPort } from './nodes/registry-port.ts';
 import { ramBytes } from './nodes/settings.ts';
 import { TemporaryNodes } from './nodes/temporary-node.ts';
@@ -292,8 +292,12 @@ async function main(): Promise<void> {
     log,
   });
   function registryOnHost(): { address: string; reason: string | null } | null {
-    const found = ports.list().find(({ node, permanent }) => node === REGISTRY.name && permanent);
-    return found ? { address: `${found.address}:${found.hostPort}`, reason: found.reason } : null;
+    const [wanted] = registryPort.list();
+    if (!wanted) return null;
+    const isIt = (port: PortInfo): boolean =>
+      port.permanent && port.node === wanted.node && port.hostPort === wanted.hostPort;
+    const found = ports.list().find(isIt);
+    return { address: `127.0.0.1:${wanted.hostPort}`, reason: found?.reason ?? null };
   }
   /** Image rows and the lab's line depend on nodes. */
   function changed(): void {
