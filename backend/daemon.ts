@@ -43,7 +43,7 @@ import { ImageOperations } from './nodes/image-operations.ts';
 import { ImageSaver } from './nodes/image-saver.ts';
 import { UPLINK } from './lab/uplink.ts';
 import { NodeManager } from './nodes/manager.ts';
-import { PortBoard, type PortInfo } from './nodes/port-board.ts';
+import { PortBoard } from './nodes/port-board.ts';
 import { REGISTRY, RegistryPort } from './nodes/registry-port.ts';
 import { ramBytes } from './nodes/settings.ts';
 import { TemporaryNodes } from './nodes/temporary-node.ts';
@@ -281,7 +281,7 @@ async function main(): Promise<void> {
       accelerationReason: accelerator.known?.reason ?? 'it is found out when the first node boots',
       network: { name: NETWORK.name, address },
       nodes: { booted: all.filter((node) => node.state === 'booted').length, total: all.length },
-      registry: { address: `${REGISTRY.name}:${REGISTRY.port}`, host: registryOnHost() },
+      registry: { address: `${REGISTRY.name}:${REGISTRY.port}`, host: registryPort.onHost(ports.list()) },
     };
   }
   const lintQueue = new LintQueue({
@@ -291,14 +291,6 @@ async function main(): Promise<void> {
     changed,
     log,
   });
-  function registryOnHost(): { address: string; reason: string | null } | null {
-    const [wanted] = registryPort.list();
-    if (!wanted) return null;
-    const isIt = (port: PortInfo): boolean =>
-      port.permanent && port.node === wanted.node && port.hostPort === wanted.hostPort;
-    const found = ports.list().find(isIt);
-    return { address: `127.0.0.1:${wanted.hostPort}`, reason: found?.reason ?? null };
-  }
   /** Image rows and the lab's line depend on nodes. */
   function changed(): void {
     ports.changed();

@@ -1,6 +1,6 @@
 import type { LabSettings } from '../state/lab-settings.ts';
 import { parseExpose, settleExpose } from './expose.ts';
-import type { ExposedPort } from './port-board.ts';
+import type { ExposedPort, PortInfo } from './port-board.ts';
 
 /** Of the lab's registry: its name in the lab, and its port there. */
 export const REGISTRY = { name: 'registry.walt', port: 5000 } as const;
@@ -24,6 +24,15 @@ export class RegistryPort {
   list(): ExposedPort[] {
     const pairs = parseExpose(this.#parts.settings.get(SETTING) ?? 'none');
     return pairs.map(({ nodePort, hostPort = 0 }) => ({ node: REGISTRY.name, nodePort, hostPort }));
+  }
+
+  /** Where it is on the host, and why it is not open (yet); null when nobody asked for it. `ports`: of the port board. */
+  onHost(ports: readonly PortInfo[]): { address: string; reason: string | null } | null {
+    const [wanted] = this.list();
+    if (!wanted) return null;
+    const isIt = (port: PortInfo): boolean =>
+      port.permanent && port.node === wanted.node && port.hostPort === wanted.hostPort;
+    return { address: `127.0.0.1:${wanted.hostPort}`, reason: ports.find(isIt)?.reason ?? null };
   }
 
   /** 0: the same one as before, or one that is free, from 5000 on; null: none. Throws for one that somebody has. */
