@@ -84,7 +84,7 @@ beforeEach(() => {
       squash: unused,
       label: unused,
       change: unused,
-    replace: unused,
+      replace: unused,
       export: unused,
       diff: unused,
     },

@@ -128,11 +128,7 @@ export class ImageLinter {
    * What to say of an image when a node model boots it for the first time since the daemon started, or with other memory.
    * Never fails, nor lasts long.
    */
-  async beforeBoot(
-    image: ImageRecord,
-    model: string,
-    ramBytes = this.#parts.ramBytes,
-  ): Promise<string[]> {
+  async beforeBoot(image: ImageRecord, model: string, ramBytes = this.#parts.ramBytes): Promise<string[]> {
     const boot = `${image.id} ${model} ${ramBytes}`;
     if (this.#seen.has(boot)) return [];
     if (this.#seen.size >= REMEMBERED) this.#seen.clear();
