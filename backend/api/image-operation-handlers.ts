@@ -36,6 +36,12 @@ export function imageOperationHandlers({
       const done = await operations.label(image, labels, remove, force, context);
       return told({ ...done, image: await info(done.image) });
     },
+    'image.replace': async ({ force, ...source }, context) => {
+      const warnings: string[] = [];
+      const warn = (sentence: string): void => void warnings.push(sentence);
+      const done = await operations.bringIn({ ...source, warn }, force, context);
+      return told({ ...done, image: await info(done.image), warnings });
+    },
     'image.diff': ({ from, to, by, limit }, context) => operations.diff(from, to, by, limit, context),
     'image.export': async ({ image, ...target }, context) => {
       await operations.export(image, target, context);

@@ -59,6 +59,14 @@ export const imageOperationMethods = {
     }),
     Changed,
   ),
+  /**
+   * Brings in what was built elsewhere. `path`: an archive or layout, as `image.import` takes; layers that the store has may
+   * be missing. Refused with `image.exists` without `force`. Progress, cancel.
+   */
+  'image.replace': method(
+    z.object({ path: z.string().startsWith('/'), name: z.string(), force: z.boolean().default(false) }),
+    Changed.extend({ warnings: z.array(z.string()) }),
+  ),
   /** By what `to` differs from `from`; times do not count. `changes` has the first `limit` of `count`. Progress, cancel. */
   'image.diff': method(
     z.object({

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { buildDefaultImages, type BuildDefaultOptions, DEFAULT_IMAGES } from '../api/default-images.ts';
 import type { Params } from '../api/contract.ts';
+import { addImageBuild } from './image-build.ts';
 import { addImageLint } from './image-lint.ts';
 import { imageDetails, imageTable } from './image-listing.ts';
 import { addImageOperations } from './image-operations.ts';
@@ -65,6 +66,7 @@ export function addImageCommands(program: Command, session: Session): void {
       const request = buildRequest(names, options);
       return session.withLab((lab) => buildDefault(lab, request));
     });
+  addImageBuild(image, session);
   addImageRegistryCommands(image, session);
 }
 

@@ -146,8 +146,12 @@ function missing(path: string): never {
   });
 }
 
-/** An image of a Docker archive (`docker save`), old or new form. */
-export async function importDockerArchive(files: FileSet, staging: Staging): Promise<ImportedImage> {
+/** An image of a Docker archive (`docker save`), old or new form. Layers that `held` finds are not read. */
+export async function importDockerArchive(
+  files: FileSet,
+  staging: Staging,
+  held: HeldLayers,
+): Promise<ImportedImage> {
   const images = parseDocument(
     DockerArchive,
     await readDocument(files, 'manifest.json'),
@@ -165,12 +169,12 @@ export async function importDockerArchive(files: FileSet, staging: Staging): Pro
   if (named) checkDigest(configBytes, named);
   const config = parseDocument(Config, configBytes, 'configuration');
   checkLayerCount(image.Layers.length, config);
-  const layers: StagedLayer[] = [];
+  const layers: ImportedImage['layers'] = [];
   for (const [at, path] of image.Layers.entries()) {
+    const tar = config.rootfs.diff_ids[at];
+    const there = tar === undefined ? undefined : await held(hexOf(tar));
     const message = `Reading layer ${at + 1} of ${image.Layers.length}`;
-    layers.push(
-      await staging.layer(await openFile(files, path), message, { tar: config.rootfs.diff_ids[at] }),
-    );
+    layers.push(there ?? (await staging.layer(await openFile(files, path), message, { tar })));
   }
   return { config: configBytes, layers, tree: await merged(layers) };
 }

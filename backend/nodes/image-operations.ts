@@ -188,6 +188,27 @@ export class ImageOperations {
     });
   }
 
+  /**
+   * Brings in an image that was built elsewhere, under a name that an image may have; then as `change` does. `path` and
+   * `warn` are those of `ImageStore.import`.
+   */
+  async bringIn(
+    { path, name: given, warn }: { path: string; name: string; warn: (sentence: string) => void },
+    force: boolean,
+    control: Control,
+  ): Promise<Changed> {
+    const { images } = this.#parts;
+    const name = imageName(given);
+    return await this.#locks.hold(name, 'image build', async () => {
+      images.checkName(name, force);
+      this.#checkConsent(name, force);
+      const before = images.get(name)?.id;
+      const image = await images.import({ ...control, path, name, force, warn });
+      if (image.id === before) return { image, changed: false, rebooted: [] };
+      return { image, changed: true, rebooted: await this.#reboot(name) };
+    });
+  }
+
   /** Writes an image into a file on this host. */
   async export(
     name: string,

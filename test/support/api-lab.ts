@@ -77,6 +77,7 @@ export const basicHandlers: ServedHandlers = {
   'image.rename': unused,
   'image.squash': unused,
   'image.label': unused,
+  'image.replace': unused,
   'image.diff': unused,
   'image.file': unused,
   'image.files': unused,
