@@ -29,6 +29,7 @@ const benches = [
   { name: 'nbd', inNamespace: true },
   { name: 'import', inNamespace: false },
   { name: 'registry', inNamespace: true },
+  { name: 'build', inNamespace: false },
   { name: 'boot', inNamespace: false },
   { name: 'memory', inNamespace: false },
   { name: 'many', inNamespace: false },

@@ -42,6 +42,7 @@ const ARGUMENTS: Readonly<Record<string, Source>> = {
     ...models().map((model) => `walt.node.models=${model}`),
   ],
   'image build-default name': () => [...DEFAULT_IMAGES],
+  'image build name': images,
   // What stands behind the colon would have to be asked of the registry.
   link: () => labels().map((label) => `${label}:`),
   'registry remove label': labels,
@@ -55,6 +56,8 @@ const OPTIONS: Readonly<Record<string, Source>> = {
   '--format': () => [...EXPORT_FORMATS],
   '--remove': (_, [image = '']) => askLab((client) => labelNames(client, image)),
   '--registry': labels,
+  '--with-node': nodes,
+  '--engine': () => ['docker', 'podman'],
   '--from': async (last) => {
     const [node = ''] = last.split('@');
     if (!last.includes('@')) return (await askLab(nodeNames)).map((name) => `${name}@`);

@@ -60,8 +60,9 @@ export function registerBuildCommands(parts: Parts): vscode.Disposable {
     const off = users.filter(({ state }) => state === 'off').map((node) => node.name);
     if (off.length > 0) await connection.call('node.boot', { nodes: off });
     if (users.length > 0) return built;
-    const command = model.nodes.length === 0 ? 'bootNewNode' : 'bootOn';
-    await vscode.commands.executeCommand(`bootyard.image.${command}`, name);
+    if (model.nodes.length === 0)
+      await vscode.commands.executeCommand('bootyard.node.create', { image: name });
+    else await vscode.commands.executeCommand('bootyard.node.bootImage', undefined, undefined, name);
     return built;
   }
 

@@ -22,7 +22,6 @@ describe.each(['docker', 'podman'] as const)('with %s', (kind) => {
 
   // A build with rootless Podman takes several seconds.
   const isThorough = kind === 'docker' || process.env.BOOTYARD_TEST_ALL !== undefined;
-  const thorough = it.runIf(isThorough);
   const notBase = async (): Promise<string[]> => (await bench.left()).filter((name) => !BASE_NAME.test(name));
 
   beforeAll(async () => {
@@ -59,7 +58,7 @@ describe.each(['docker', 'podman'] as const)('with %s', (kind) => {
     ]);
   });
 
-  thorough('a second build moves the changed layer alone, and its forerunner goes', async () => {
+  it.runIf(isThorough)('a second build moves the changed layer alone, and its forerunner goes', async () => {
     await bench.build();
     expect(await bench.build()).toMatchObject({ changed: false, movedBytes: 0 });
     bench.put('Dockerfile', `FROM ${BASE}\nCOPY motd /etc/motd\nRUN echo again > /etc/built\n`);
@@ -72,7 +71,7 @@ describe.each(['docker', 'podman'] as const)('with %s', (kind) => {
     expect((await bench.left()).length).toBe(2);
   });
 
-  thorough(
+  it.runIf(isThorough)(
     'an image of the store that has changed is loaded again, without the layers that the engine has',
     async () => {
       await bench.build({ name: 'middle' });
@@ -92,7 +91,7 @@ describe.each(['docker', 'podman'] as const)('with %s', (kind) => {
     },
   );
 
-  thorough('takes build arguments, and what .dockerignore leaves in', async () => {
+  it.runIf(isThorough)('takes build arguments, and what .dockerignore leaves in', async () => {
     bench.put('.dockerignore', 'secret\nDockerfile\n');
     bench.put('secret', 'x');
     bench.put('Dockerfile', `ARG B\nFROM $B\nARG WORD=none\nCOPY . /srv/\nRUN echo $WORD > /srv/word\n`);
@@ -134,7 +133,7 @@ describe.each(['docker', 'podman'] as const)('with %s', (kind) => {
     expect(bench.store.get('made')).toBeUndefined();
   });
 
-  thorough('refuses an image for no node, or not for the nodes that use it', async () => {
+  it.runIf(isThorough)('refuses an image for no node, or not for the nodes that use it', async () => {
     bench.put('Dockerfile', `FROM ${BASE}\nLABEL walt.node.models=\n`);
     await expect(bench.build()).rejects.toThrow(
       'Failed. The image that was built does not indicate compatible node models',
@@ -145,14 +144,14 @@ describe.each(['docker', 'podman'] as const)('with %s', (kind) => {
     expect(bench.store.get('made')).toBeUndefined();
   });
 
-  thorough('replaces an image, and reboots nodes, with consent only', async () => {
+  it.runIf(isThorough)('replaces an image, and reboots nodes, with consent only', async () => {
     await bench.build();
     await expect(bench.build({ force: false })).rejects.toMatchObject({ code: 'image.exists' });
     bench.nodes = [{ ...node('n1'), image: 'made', state: 'booted' }];
     await expect(bench.build({ force: false })).rejects.toMatchObject({ code: 'image.wouldReboot' });
   });
 
-  thorough('says that the engine ended in the middle, and builds when it is back', async () => {
+  it.runIf(isThorough)('says that the engine ended in the middle, and builds when it is back', async () => {
     bench.put('Dockerfile', `FROM ${BASE}\nRUN echo begun && sleep 600\n`);
     let killed: Promise<void> | undefined;
     const onOutput = (output: string): void => {

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestLab } from '../support/lab.ts';
+import { BuildJob } from './build-job.ts';
 import { LookJob } from './look-job.ts';
 import { Person } from './person.ts';
 import { ReachJob } from './reach-job.ts';
@@ -25,6 +26,7 @@ export async function runWorkJob(
   const steps = [
     beginning(person, lab),
     ...reachSteps(reach, new LookJob(person, lab)),
+    ...buildSteps(new BuildJob(person, lab, workbench.workspace)),
     ...settingsSteps(settings),
     ...endSteps(reach, settings),
   ];
@@ -76,6 +78,25 @@ function reachSteps(reach: ReachJob, look: LookJob): Step[] {
       run: () => reach.stopExposing('vnode2'),
     },
     { title: 'Cancel ends a copy, and nothing is left', run: () => reach.cancelCopy('vnode2') },
+  ];
+}
+
+function buildSteps(build: BuildJob): Step[] {
+  return [
+    { title: 'a Dockerfile of a node image has a code lens', run: () => build.open() },
+    {
+      title: 'without an engine it says what to do, in one sentence',
+      run: () => build.refuseWithoutEngine(),
+    },
+    {
+      title: 'Build and Boot builds with Docker, and boots a node',
+      run: () => build.buildAndBoot('vnode2'),
+      picture: 'image-build',
+    },
+    { title: 'a step that fails is marked at its line', run: () => build.showFailure() },
+    { title: 'edited and built again, the node boots it', run: () => build.buildAgain('vnode2') },
+    { title: 'watched, a save builds again', run: () => build.watch('vnode2') },
+    { title: 'the engine ends, and nothing of it is left', run: () => build.end() },
   ];
 }
 
