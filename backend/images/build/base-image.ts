@@ -36,13 +36,13 @@ export async function loadStoreImage(
   const repository = `${PLACE}/${image.name.replace(':', '_')}`;
   const tag = image.id.slice(0, 12);
   const reference = `${repository}:${tag}`;
-  if (await hasImage(docker, reference, image.id)) return reference;
-  if (await hasImage(docker, `sha256:${image.id}`, image.id)) {
+  if (await hasImage(docker, reference)) return reference;
+  if (await hasImage(docker, `sha256:${image.id}`)) {
     await docker.getImage(`sha256:${image.id}`).tag({ repo: repository, tag });
   } else {
     const ours = await docker.listImages({ filters: { reference: [`${PLACE}/*`, `${PLACE}/*/*`] } });
     await load(docker, kind, image, reference, await sharedLayers(docker, ours, image), control);
-    if (!(await hasImage(docker, reference, image.id))) {
+    if (!(await hasImage(docker, reference))) {
       throw new BootyardError(
         'build.load',
         `The engine did not take the image '${image.name}' of the store.`,
@@ -53,18 +53,18 @@ export async function loadStoreImage(
   return reference;
 }
 
-async function hasImage(docker: Dockerode, reference: string, id: string): Promise<boolean> {
-  const found = await docker
-    .getImage(reference)
-    .inspect()
-    .catch((error: unknown) => {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    });
-  return found !== undefined && found.Id.replace('sha256:', '') === id;
+/** The name says the content, so nothing else is looked at; engines count ids in different ways. */
+async function hasImage(docker: Dockerode, reference: string): Promise<boolean> {
+  try {
+    await docker.getImage(reference).inspect();
+    return true;
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
+  }
 }
 
-export function isNotFound(error: unknown): boolean {
+function isNotFound(error: unknown): boolean {
   return error instanceof Error && 'statusCode' in error && error.statusCode === 404;
 }
 
