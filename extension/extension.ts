@@ -73,3 +73,33 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     registerSaveCommands(parts),
     registerImageCommands(parts),
     registerBuildCommands(parts),
+    registerImageShell(parts),
+    new NodeTerminals(parts),
+    new SettingsPanels(parts, context.extensionUri),
+    followTrouble(parts),
+    followSettings(connection),
+  );
+  void connection.look();
+  return { connection, nodes, images };
+}
+
+async function requireLab(connection: LabConnection): Promise<LabClient> {
+  return connection.client ?? (await withProgress('Bootyard lab', (task) => connection.require(task)));
+}
+
+/** A daemon that heals itself shows in the status bar alone; one that does not come back is said once, with a way out. */
+function followTrouble({ connection, errors, log }: Parts): vscode.Disposable {
+  return connection.onState((state) => {
+    log.info(`lab: ${state}${connection.failure ? ` (${connection.failure})` : ''}`);
+    if (state === 'failing' && connection.failureCode && connection.failureCode !== 'lab.lost') {
+      const failure = new BootyardError(connection.failureCode, connection.failure ?? '');
+      errors.report(failure, { title: 'Retry', run: () => connection.reconnect() });
+    }
+  });
+}
+
+function followSettings(connection: LabConnection): vscode.Disposable {
+  return vscode.workspace.onDidChangeConfiguration((change) => {
+    if (change.affectsConfiguration('bootyard.home')) void connection.reconnect();
+  });
+}

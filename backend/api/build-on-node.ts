@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { BootyardError, messageOf } from '../errors.ts';
 import type { NodeStep } from '../images/build/dockerfile.ts';
 import type { ApiClient } from './client.ts';
 import type { Progress } from './contract.ts';
 
-type Calls = Pick<ApiClient, 'call'>;
+type Calls = Pick<ApiClient, 'call' | 'stream'>;
+const RELEASE_TRIES = 60;
+const RELEASE_MS = 500;
 type Undo = () => Promise<unknown>;
 interface Control {
   signal: AbortSignal;
@@ -20,44 +23,119 @@ export interface BuiltSoFar {
   intoStore: (name: string) => Promise<unknown>;
 }
 
+/** The node on which a step runs: the one that the user names, or a temporary one. */
+export interface StepPlace {
+  client: Calls;
+  node: string | undefined;
+  /** gets, in the order in which it is to be done, what brings the node back and removes the images in between */
+  undo: Undo[];
+}
+
 /**
  * Boots a node on what is built so far, runs a command there and saves what it changed; answers the name of the image.
- * `undo` gets, in the order in which it is to be done, what brings the node back and removes the images in between.
  */
 export async function runOnNode(
-  client: Calls,
-  { node, step, undo, isFirst }: { node: string; step: NodeStep; undo: Undo[]; isFirst: boolean },
-  { signal, onOutput, onProgress }: Control,
+  { client, node, undo }: StepPlace,
+  step: NodeStep,
+  control: Control,
   { config, intoStore }: BuiltSoFar,
 ): Promise<string> {
-  const control = { signal, onProgress };
-  if (isFirst) undo.unshift(await wayBack(client, node));
-  const before = `bootyard-step-${randomBytes(4).toString('hex')}`;
+  const before = stepImage();
   await intoStore(before);
-  undo.push(() => client.call('image.remove', { images: [before] }));
-  await client.call('node.boot', { nodes: [node], image: before }, control);
-  await client.call('node.wait', { nodes: [node] }, control);
+  undo.push(() => removeImage(client, before));
   const command = [...exports(config.env), `cd ${quoted(config.folder)}`, step.command].join('\n');
-  const { argv } = await client.call('node.shellCommand', { node, command, tty: false }, control);
-  const code = await runStreaming(argv, signal, onOutput);
-  signal.throwIfAborted();
-  if (code !== 0) {
-    throw new BootyardError(
-      'build.failed',
-      `The build failed at line ${step.line} of the Dockerfile (RUN --on-node ${step.command}): it ended with exit code ${code} on ${node}.`,
-      { line: step.line, exitCode: code },
-    );
-  }
-  const after = `bootyard-step-${randomBytes(4).toString('hex')}`;
-  const diff = await client.call('node.diff', { node, saveAs: { image: after, force: false } }, control);
-  if (diff.count === 0) return before;
-  await client.call('node.save', { id: diff.id, image: after }, control);
-  undo.push(() => client.call('image.remove', { images: [after] }));
+  const run = (name: string): Promise<void> => runCommand(client, name, command, step, control);
+  const after = stepImage();
+  const isSaved = await (node === undefined
+    ? onTemporaryNode(client, before, after, run, control)
+    : onNode(client, node, before, after, run, control));
+  if (!isSaved) return before;
+  undo.push(() => removeImage(client, after));
   return after;
 }
 
-/** What gives a node the image and the power that it has now. */
-async function wayBack(client: Calls, name: string): Promise<Undo> {
+/** A temporary node lets go of its image a moment after its work. */
+async function removeImage(client: Calls, name: string): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      await client.call('image.remove', { images: [name] });
+      return;
+    } catch (error) {
+      const isHeld = error instanceof BootyardError && ['image.busy', 'image.inUse'].includes(error.code);
+      if (!isHeld || tries >= RELEASE_TRIES) throw error;
+      await delay(RELEASE_MS);
+    }
+  }
+}
+
+function stepImage(): string {
+  return `bootyard-step-${randomBytes(4).toString('hex')}`;
+}
+
+type Run = (node: string) => Promise<void>;
+
+/** False when nothing was changed. */
+async function onNode(
+  client: Calls,
+  node: string,
+  image: string,
+  after: string,
+  run: Run,
+  { signal, onProgress }: Control,
+): Promise<boolean> {
+  const control = { signal, onProgress };
+  await client.call('node.boot', { nodes: [node], image }, control);
+  await client.call('node.wait', { nodes: [node] }, control);
+  await run(node);
+  const diff = await client.call('node.diff', { node, saveAs: { image: after, force: false } }, control);
+  if (diff.count === 0) return false;
+  await client.call('node.save', { id: diff.id, image: after }, control);
+  return true;
+}
+
+async function onTemporaryNode(
+  client: Calls,
+  image: string,
+  after: string,
+  run: Run,
+  { signal, onProgress }: Control,
+): Promise<boolean> {
+  const control = { signal, onProgress };
+  const { node, stream } = await client.call('image.openShell', { image }, control);
+  try {
+    await run(node);
+    const { id, count } = await client.call('image.shellDiff', { node }, control);
+    if (count > 0) await client.call('image.saveShell', { node, id, image: after }, control);
+    return count > 0;
+  } finally {
+    client.stream(stream).close();
+  }
+}
+
+async function runCommand(
+  client: Calls,
+  node: string,
+  command: string,
+  step: NodeStep,
+  { signal, onOutput, onProgress }: Control,
+): Promise<void> {
+  const { argv } = await client.call(
+    'node.shellCommand',
+    { node, command, tty: false },
+    { signal, onProgress },
+  );
+  const code = await runStreaming(argv, signal, onOutput);
+  signal.throwIfAborted();
+  if (code === 0) return;
+  throw new BootyardError(
+    'build.failed',
+    `The build failed at line ${step.line} of the Dockerfile (RUN --on-node ${step.command}): it ended with exit code ${code} on ${node}.`,
+    { line: step.line, exitCode: code },
+  );
+}
+
+/** What gives a node back the image and the power that it has now. */
+export async function wayBack(client: Pick<ApiClient, 'call'>, name: string): Promise<Undo> {
   const [node, ...others] = await client.call('node.list', { nodes: [name] });
   if (!node || others.length > 0) {
     throw new BootyardError(

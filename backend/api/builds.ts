@@ -19,7 +19,7 @@ import { saveArchive } from '../images/build/from-engine.ts';
 import { fetchRepository, parseGitUrl } from '../images/build/git.ts';
 import { chooseEngine, type Engine } from '../images/engine/connect.ts';
 import { imageModels, imageName } from '../images/names.ts';
-import { runOnNode } from './build-on-node.ts';
+import { runOnNode, wayBack } from './build-on-node.ts';
 import type { ApiClient } from './client.ts';
 import type { Progress, Result } from './contract.ts';
 
@@ -35,7 +35,7 @@ export interface BuildRequest {
   buildArgs?: Record<string, string> | undefined;
   /** network of the steps, as the engine calls it; its default if absent */
   network?: string | undefined;
-  /** on which steps `RUN --on-node` run */
+  /** on which steps `RUN --on-node` run; a temporary one if absent */
   node?: string | undefined;
   /** replaces an image of the name, and reboots nodes that run on it */
   force: boolean;
@@ -53,7 +53,7 @@ export type Built = Result<'image.replace'> & {
   /** bytes of the layers that the store did not have */
   movedBytes: number;
 };
-type Calls = Pick<ApiClient, 'call'>;
+type Calls = Pick<ApiClient, 'call' | 'stream'>;
 
 /** Images that a build leaves in the engine are called so; the next build goes on from their layers. */
 const PLACE = 'localhost/bootyard-build';
@@ -136,14 +136,6 @@ class Build {
     const text = await readFile(source.dockerfile, 'utf8');
     const dockerfile = parseDockerfile(text, buildArgs);
     const steps = nodeSteps(dockerfile);
-    const [first] = steps;
-    if (first && this.#request.node === undefined) {
-      throw new BootyardError(
-        'build.noNode',
-        `Line ${first.line} of the Dockerfile: RUN --on-node needs a node: name one with --with-node.`,
-        { line: first.line },
-      );
-    }
     const references = await this.#loadImages(dockerfile);
     const sent = parseDockerfile(withImages(dockerfile, references), buildArgs);
     const id = await this.#parts(source, sent, steps);
@@ -183,6 +175,7 @@ class Build {
     const undo: (() => Promise<unknown>)[] = [];
     let base: { base?: string } = {};
     let after: NodeStep | undefined;
+    if (steps.length > 0 && node !== undefined) undo.push(await wayBack(this.#client, node));
     try {
       for (const [at, until] of [...steps, undefined].entries()) {
         const part = {
@@ -195,20 +188,15 @@ class Build {
           tag: until === undefined ? `${tag}:latest` : `${tag}:step-${at + 1}`,
         };
         const id = await buildInEngine(this.#engine, part);
-        if (until === undefined || node === undefined) return id;
-        onOutput(`RUN --on-node ${until.command} (${node})\n`);
-        const left = await runOnNode(
-          this.#client,
-          { node, step: until, undo, isFirst: at === 0 },
-          this.#options,
-          {
-            config: await this.#configOf(id),
-            intoStore: (image) =>
-              this.#intoStore(id, (path, control) =>
-                this.#client.call('image.replace', { path, name: image, force: false }, control),
-              ),
-          },
-        );
+        if (until === undefined) return id;
+        onOutput(`RUN --on-node ${until.command} (${node ?? 'a temporary node'})\n`);
+        const left = await runOnNode({ client: this.#client, node, undo }, until, this.#options, {
+          config: await this.#configOf(id),
+          intoStore: (image) =>
+            this.#intoStore(id, (path, control) =>
+              this.#client.call('image.replace', { path, name: image, force: false }, control),
+            ),
+        });
         const reference = await this.#load(left);
         undo.unshift(() => this.#engine.docker.getImage(reference).remove());
         base = { base: reference };

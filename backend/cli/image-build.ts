@@ -38,7 +38,7 @@ export function addImageBuild(image: Command, session: Session): void {
     .option('--network <mode>', 'network of RUN steps as the engine calls it, such as host or none')
     .option(
       '--with-node <node>',
-      'the node on which steps RUN --on-node <command> run, booted on what is built so far',
+      'the node on which steps RUN --on-node <command> run; a temporary one by default',
     )
     .option('--engine <name>', 'docker, podman or an address; the first that answers by default')
     .option('--watch', 'build again after each save, and reboot the nodes that use the image')

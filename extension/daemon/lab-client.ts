@@ -3,7 +3,15 @@ import type { ApiClient, CallOptions } from '../../backend/api/client.ts';
 /** The typed connection to a running daemon, as far as the extension uses it. */
 export type LabClient = Pick<
   ApiClient,
-  'call' | 'openConsole' | 'replayConsole' | 'ping' | 'holdPort' | 'subscribe' | 'onClose' | 'dispose'
+  | 'call'
+  | 'stream'
+  | 'openConsole'
+  | 'replayConsole'
+  | 'ping'
+  | 'holdPort'
+  | 'subscribe'
+  | 'onClose'
+  | 'dispose'
 >;
 
 /** How a lab is found and started; the one thing that knows folders, programs and environment. */

@@ -106,7 +106,7 @@ export class BuildBench {
   }
 
   /** The daemon's part, without a daemon. */
-  #client(): Pick<ApiClient, 'call'> {
+  #client(): Pick<ApiClient, 'call' | 'stream'> {
     const info = (name: string): object => {
       const { layers, ...record } = this.store.named(name);
       return { ...record, layers: layers.length, ownBytes: 0, inUse: false, nodes: [] };
@@ -125,6 +125,9 @@ export class BuildBench {
     };
     const call = (method: string, params: never, control: { signal: AbortSignal }): unknown =>
       Promise.resolve(answers[method]?.(params, control));
-    return { call: call as ApiClient['call'] };
+    const stream = (): never => {
+      throw new Error('not part of this test');
+    };
+    return { call: call as ApiClient['call'], stream };
   }
 }

@@ -59,6 +59,9 @@ class FakeDaemon implements LabClient {
     this.nodes = nodes;
   }
   call: LabClient['call'] = () => Promise.reject(new Error('not in this test'));
+  stream: LabClient['stream'] = () => {
+    throw new Error('not in this test');
+  };
   openConsole: LabClient['openConsole'] = () => Promise.reject(new Error('not in this test'));
   replayConsole: LabClient['replayConsole'] = () => Promise.reject(new Error('not in this test'));
   ping: LabClient['ping'] = () => Promise.reject(new Error('not in this test'));
