@@ -164,7 +164,7 @@ describe.each(['docker', 'podman'] as const)('with %s', (kind) => {
     await killed;
     expect(bench.store.get('made')).toBeUndefined();
     await expect(bench.build()).rejects.toThrow(/^The container engine at /);
-    rmSync(join(engine.folder, 'pid'), { force: true });
+    for (const left of ['pid', 'exec']) rmSync(join(engine.folder, left), { recursive: true, force: true });
     await engine.start();
     bench.put('Dockerfile', `FROM ${BASE}\nRUN true\n`);
     expect(await bench.build()).toMatchObject({ changed: true });
