@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,9 +15,10 @@ import {
   withImages,
 } from '../images/build/dockerfile.ts';
 import { buildInEngine } from '../images/build/engine-build.ts';
-import { saveArchive } from '../images/build/from-engine.ts';
 import { fetchRepository, parseGitUrl } from '../images/build/git.ts';
 import { chooseEngine, type Engine } from '../images/engine/connect.ts';
+import { fetchFromEngine } from '../images/engine/fetch.ts';
+import { engineImage } from '../images/engine/images.ts';
 import { imageModels, imageName } from '../images/names.ts';
 import { runOnNode, wayBack } from './build-on-node.ts';
 import type { ApiClient } from './client.ts';
@@ -234,7 +235,7 @@ class Build {
     );
   }
 
-  /** Fetches an image of the engine and gives it to `use` as a file. */
+  /** Fetches what the store lacks of an image of the engine, and gives it to `use` as a layout. */
   async #intoStore(
     id: string,
     use: (
@@ -243,21 +244,17 @@ class Build {
     ) => Promise<Result<'image.replace'>>,
   ): Promise<Built> {
     const { signal, onProgress } = this.#options;
-    const { docker } = this.#engine;
-    const layers = ((await docker.getImage(id).inspect()).RootFS?.Layers ?? []).map((digest) =>
-      digest.replace('sha256:', ''),
+    const image = await engineImage(this.#engine, id, signal);
+    if (!image)
+      throw new BootyardError('build.lost', 'The engine has lost the image that it built: build again.');
+    const { there, folders } = await this.#client.call('image.transfer', { layers: image.layers });
+    const known = new Set(there);
+    const control = { signal, progress: onProgress };
+    const done = await fetchFromEngine(this.#engine, image, known, folders.downloads, control, (layout) =>
+      use(layout, { signal, onProgress }),
     );
-    const { there, folders } = await this.#client.call('image.transfer', { layers });
-    const file = join(folders.downloads, `build-${randomBytes(8).toString('hex')}`);
-    try {
-      await saveArchive(docker, id, file, { signal, progress: onProgress });
-      const known = new Set(there);
-      const done = await use(file, { signal, onProgress });
-      const { content } = await this.#client.call('image.transfer', { image: done.image.name });
-      const fresh = (content?.layers ?? []).filter(({ digest }) => !known.has(digest));
-      return { ...done, movedBytes: fresh.reduce((sum, { size }) => sum + size, 0) };
-    } finally {
-      await rm(file, { force: true });
-    }
+    const { content } = await this.#client.call('image.transfer', { image: done.image.name });
+    const fresh = (content?.layers ?? []).filter(({ digest }) => !known.has(digest));
+    return { ...done, movedBytes: fresh.reduce((sum, { size }) => sum + size, 0) };
   }
 }

@@ -146,12 +146,8 @@ function missing(path: string): never {
   });
 }
 
-/** An image of a Docker archive (`docker save`), old or new form. Layers that `held` finds are not read. */
-export async function importDockerArchive(
-  files: FileSet,
-  staging: Staging,
-  held: HeldLayers,
-): Promise<ImportedImage> {
+/** An image of a Docker archive (`docker save`), old or new form. */
+export async function importDockerArchive(files: FileSet, staging: Staging): Promise<ImportedImage> {
   const images = parseDocument(
     DockerArchive,
     await readDocument(files, 'manifest.json'),
@@ -169,12 +165,12 @@ export async function importDockerArchive(
   if (named) checkDigest(configBytes, named);
   const config = parseDocument(Config, configBytes, 'configuration');
   checkLayerCount(image.Layers.length, config);
-  const layers: ImportedImage['layers'] = [];
+  const layers: StagedLayer[] = [];
   for (const [at, path] of image.Layers.entries()) {
-    const tar = config.rootfs.diff_ids[at];
-    const there = tar === undefined ? undefined : await held(hexOf(tar));
     const message = `Reading layer ${at + 1} of ${image.Layers.length}`;
-    layers.push(there ?? (await staging.layer(await openFile(files, path), message, { tar })));
+    layers.push(
+      await staging.layer(await openFile(files, path), message, { tar: config.rootfs.diff_ids[at] }),
+    );
   }
   return { config: configBytes, layers, tree: await merged(layers) };
 }

@@ -35,9 +35,9 @@ export async function readImage(path: string, staging: Staging, held: HeldLayers
   try {
     const source = await fileSource(handle);
     const kind = compressionOf(await firstBytes(source, 8));
-    if (kind) return await readCompressed(source, kind, found.mtime, file, staging, held);
+    if (kind) return await readCompressed(source, kind, found.mtime, file, staging);
     await checkTar(source, file);
-    return await readTar(source, handle, file, staging, held);
+    return await readTar(source, handle, file, staging);
   } finally {
     await handle.close();
   }
@@ -67,7 +67,6 @@ async function readCompressed(
   created: Date,
   file: string,
   staging: Staging,
-  held: HeldLayers,
 ): Promise<ImportedImage> {
   const layer = await staging.layer(source, `Decompressing ${kind} data`).catch((error: unknown) => {
     throw error instanceof BootyardError && error.code === 'image.badTar' && error.data['position'] === 0
@@ -75,7 +74,7 @@ async function readCompressed(
       : error;
   });
   const archive = archiveKind(layer.index);
-  return archive ? readArchive(archive, layer.file, layer.index, staging, held) : rootImage(layer, created);
+  return archive ? readArchive(archive, layer.file, layer.index, staging) : rootImage(layer, created);
 }
 
 /** A tar that is not compressed. A root file system's headers are read out of the bytes that are copied anyway. */
@@ -84,13 +83,12 @@ async function readTar(
   handle: FileHandle,
   file: string,
   staging: Staging,
-  held: HeldLayers,
 ): Promise<ImportedImage> {
   const { signal } = staging.control;
   if (await beginsLikeArchive(source)) {
     const index = await scanTar(handle.fd, source.size, { signal });
     const archive = archiveKind(index);
-    if (archive) return readArchive(archive, file, index, staging, held);
+    if (archive) return readArchive(archive, file, index, staging);
   }
   const before = await handle.stat({ bigint: true });
   const scanner = new TarScanner(handle.fd, source.size);
@@ -98,7 +96,7 @@ async function readTar(
   const blob = await staging.copy(reported, (chunk, position) => scanner.feed(chunk, position));
   const index = scanner.finish();
   const archive = archiveKind(index);
-  if (archive) return readArchive(archive, file, index, staging, held);
+  if (archive) return readArchive(archive, file, index, staging);
   const after = await handle.stat({ bigint: true });
   if (after.size !== before.size || after.mtimeNs !== before.mtimeNs) throw changedImage();
   return rootImage({ ...blob, index }, new Date(Number(before.mtimeMs)));
@@ -130,12 +128,11 @@ async function readArchive(
   file: string,
   index: LayerIndex,
   staging: Staging,
-  held: HeldLayers,
 ): Promise<ImportedImage> {
   const tree = await mergeInSlices([index], 0n);
   const files = new ArchiveFiles(new ImageTree(0n, tree, [new LayerFile(file)]));
   try {
-    if (kind === 'docker') return await importDockerArchive(files, staging, held);
+    if (kind === 'docker') return await importDockerArchive(files, staging);
     return await importOciLayout(files, staging, () => Promise.resolve(undefined));
   } finally {
     await files.close();
