@@ -50,7 +50,7 @@ export class BuildJob {
     await this.#person.terminalShows(/Step 2\/2 : COPY version/, PANEL_TERMINAL);
     await this.#person.input('Boot which nodes?');
     await this.#person.pick(node);
-    await this.#person.page.locator('.quick-input-action .monaco-button').click();
+    await this.#person.page.locator('.quick-input-action').getByRole('button', { name: 'OK' }).click();
     await this.#boots(node, 'one\n');
   }
 

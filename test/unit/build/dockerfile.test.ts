@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { nodeImageLines } from '../../../backend/api/dockerfile.ts';
 import {
   imagesOf,
   nodeSteps,
@@ -109,5 +110,18 @@ describe('a Dockerfile', () => {
     ['Step 99/99 : RUN', undefined],
   ])('knows the line of the step that a builder says: %s', (said, line) => {
     expect(stepInstruction(parseDockerfile(TWO_STAGES), said)?.line).toBe(line);
+  });
+});
+
+describe('lines at which a node image can be built', () => {
+  it.each([
+    ['FROM tiny', [1]],
+    ['FROM tiny:latest AS a\nFROM debian\nCOPY --from=a / /', [1]],
+    ['FROM debian\n\nFROM other\nLABEL x=y walt.node.models=pc-x86-64', [3]],
+    ['FROM debian AS tiny\nFROM tiny', []],
+    ['FROM debian', []],
+    ['FRO', []],
+  ])('%j: %j', (text, lines) => {
+    expect(nodeImageLines(text, new Set(['tiny']))).toEqual(lines);
   });
 });
