@@ -119,7 +119,7 @@ export class BuildBench {
       'image.replace': async (params: { path: string; name: string; force: boolean }, { signal }) => {
         const control = { signal, progress: () => undefined };
         const source = { ...params, warn: () => undefined };
-        const done = await this.#operations.replace(source, params.force, control);
+        const done = await this.#operations.bringIn(source, params.force, control);
         return { ...done, image: info(done.image.name), warnings: [] };
       },
     };

@@ -85,6 +85,7 @@ beforeEach(() => {
       label: unused,
       change: unused,
       replace: unused,
+      bringIn: unused,
       export: unused,
       diff: unused,
     },
