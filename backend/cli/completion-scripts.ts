@@ -2,7 +2,7 @@ export type Shell = 'bash' | 'zsh';
 
 /**
  * Both ask the hidden `bootyard __complete <words>` and offer what it prints. Files complete where it prints nothing. No
- * space follows what ends with = : or @, where more is to come. Readline takes those characters (COMP_WORDBREAKS) for ends
+ * space follows what ends with = : @ or /, where more is to come. Readline takes those characters (COMP_WORDBREAKS) for ends
  * of words, so bash is told only what comes behind the last one.
  */
 export const completionScripts: Record<Shell, string> = {
@@ -19,7 +19,7 @@ _bootyard() {
   while IFS= read -r line; do
     COMPREPLY+=("\${line#"$word"}")
   done < <("$1" __complete -- "\${words[@]:1}" 2>/dev/null)
-  [[ \${#COMPREPLY[@]} -ne 1 || \${COMPREPLY[0]} != *[=:@] ]] || compopt -o nospace
+  [[ \${#COMPREPLY[@]} -ne 1 || \${COMPREPLY[0]} != *[=:@/] ]] || compopt -o nospace
 }
 complete -o default -F _bootyard bootyard
 `,
@@ -30,8 +30,8 @@ _bootyard() {
   found=("\${(@f)$("$words[1]" __complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
   found=(\${found:#})
   if (( ! \${#found} )); then _files; return; fi
-  open=(\${(M)found:#*[=:@]})
-  found=(\${found:#*[=:@]})
+  open=(\${(M)found:#*[=:@/]})
+  found=(\${found:#*[=:@/]})
   (( ! \${#open} )) || compadd -S '' -a open
   (( ! \${#found} )) || compadd -a found
 }

@@ -1,6 +1,7 @@
 import type { Argument, Command, Option } from 'commander';
 import type { ApiClient } from '../api/client.ts';
 import { DEFAULT_IMAGES } from '../api/default-images.ts';
+import type { ImageFile } from '../api/image-files.ts';
 import { DIFF_ORDERS, EXPORT_FORMATS } from '../api/image-operations.ts';
 import { connectToLab } from '../api/lab-control.ts';
 import { MODEL_NAMES, settingInfos } from '../api/node.ts';
@@ -99,10 +100,25 @@ async function locations(): Promise<string[]> {
   return (await askLab(nodeNames)).map((name) => `${name}:`);
 }
 
-async function imageLocations(): Promise<string[]> {
+/** Names of images, and behind `:/` what is in a folder of one; without names that would have to be quoted. */
+async function imageLocations(last: string): Promise<string[]> {
+  const colon = last.indexOf(':/');
+  if (colon > 0) {
+    const stem = last.slice(0, last.lastIndexOf('/') + 1);
+    const folder = { image: last.slice(0, colon), path: stem.slice(colon + 1).replace(/(.)\/$/, '$1') };
+    return await askLab(async (client) => {
+      const { files } = await client.call('image.files', folder);
+      const plain = files.filter(({ name }) => /^[\w.,@+:~-]+$/.test(name));
+      return plain.map((file) => `${stem}${file.name}${isFolder(file) ? '/' : ''}`);
+    });
+  }
   return (await askLab(async (client) => (await client.call('image.list', {})).map(nameOf))).map(
     (name) => `${name}:`,
   );
+}
+
+function isFolder({ type, leadsTo }: ImageFile): boolean {
+  return (leadsTo ?? type) === 'directory';
 }
 
 const nameOf = ({ name }: { name: string }) => name;

@@ -1,6 +1,15 @@
 import { spawn as spawnPty } from '@lydell/node-pty';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { repository, TestLab, until } from '../support/lab.ts';
@@ -33,6 +42,37 @@ test('a node boots, its shell works, and all of it belongs to the user', async (
   const { daemon } = await lab.status();
   expect(ownerOf(daemon?.pid ?? 0)).toBe(user.uid);
 });
+
+/** Owners and paths in the top layer of an image. */
+async function topLayer(image: string): Promise<string[]> {
+  const [step] = JSON.parse(await lab.bootyard('image', 'history', image, '--json')) as { digest: string }[];
+  const blob = join(lab.paths.images, 'blobs/sha256', step?.digest ?? '');
+  const list = execFileSync('tar', ['--numeric-owner', '-tvf', blob], { encoding: 'utf8' });
+  const entries = list.trim().split('\n');
+  return entries
+    .map((line) => line.replace(/^\S+ +(\S+) .* (\S+)$/, '$1 $2'))
+    .filter((line) => !line.endsWith('/'));
+}
+
+test('what the user copies into an image is root’s there, or keeps its owner', async () => {
+  const own = join(user.home, 'own');
+  execFileSync(user.prefix[0] ?? '', [...user.prefix.slice(1), 'sh', '-c', `echo x >${own}`]);
+  await lab.bootyard('image', 'duplicate', 'pc-x86-64-tiny', 'mine');
+  await lab.bootyard('image', 'cp', own, 'mine:/srv/roots');
+  expect(await topLayer('mine')).toEqual(['0/0 srv/roots']);
+  await lab.bootyard('image', 'cp', '--archive', own, 'mine:/srv/kept');
+  expect(await topLayer('mine')).toEqual([`${user.uid}/${statSync(own).gid} srv/kept`]);
+});
+
+// One more boot.
+test.runIf(process.env.BOOTYARD_TEST_ALL)(
+  'what a shell in an image makes has the owners of the node',
+  async () => {
+    const script = 'cp /etc/motd /srv/roots2; install -o 12 -g 34 /etc/motd /srv/given';
+    await lab.bootyard('image', 'shell', 'mine', '--force', '--', script);
+    expect((await topLayer('mine')).toSorted()).toEqual(['0/0 srv/roots2', '12/34 srv/given']);
+  },
+);
 
 test('the node outlives the daemon, and lab stop ends everything', async () => {
   const before = (await lab.status()).daemon?.pid ?? 0;

@@ -70,6 +70,7 @@ const FREE_OPTIONS = new Set([
   '--speed',
   '--bind',
   '--label',
+  '--name',
   '--as',
   '--packages',
   '--files',
@@ -126,6 +127,37 @@ describe('with a daemon', () => {
     expect(await complete('node', 'cp', 'vnode1:/x', 'b')).toEqual(['booted-image']);
   });
 
+  test('paths in images', async () => {
+    const asked: unknown[] = [];
+    const files = (
+      [
+        ['apt', 'directory', null],
+        ['alternatives', 'symlink', 'directory'],
+        ['adduser.conf', 'file', null],
+        ['a name', 'file', null],
+        ['aA%FF', 'file', null],
+        ['hosts', 'file', null],
+      ] as const
+    ).map(([name, type, leadsTo]) => ({
+      ...{ name, type, leadsTo, mode: 0, uid: 0, gid: 0, size: 0, mtimeMs: 0 },
+      ...{ target: null, xattrs: [], device: null, links: 1, layer: 1 },
+    }));
+    cli.handlers['image.files'] = ({ image, path }) => {
+      asked.push([image, path]);
+      return { id: 'x', files, next: null };
+    };
+    expect(await complete('image', 'cp', 'me/box:v1:/etc/a')).toEqual([
+      'me/box:v1:/etc/apt/',
+      'me/box:v1:/etc/alternatives/',
+      'me/box:v1:/etc/adduser.conf',
+    ]);
+    expect(await complete('image', 'cp', 'x', 'box:/h')).toEqual(['box:/hosts']);
+    expect(asked).toEqual([
+      ['me/box:v1', '/etc'],
+      ['box', '/'],
+    ]);
+  });
+
   test('names of snapshots', async () => {
     expect(await complete('node', 'snapshot', 'restore', 'vnode2', '')).toEqual([
       'vnode2-clean',
@@ -150,7 +182,16 @@ describe('in the shells themselves', () => {
     await cli.startDaemon();
     cli.handlers['node.list'] = () => [node('vnode1'), node('vnode22')];
     cli.handlers['image.list'] = () => [];
+    cli.handlers['image.files'] = ({ path }) => ({
+      id: 'x',
+      files: [path === '/' ? etc : hosts],
+      next: null,
+    });
   });
+  const file = { mode: 0, uid: 0, gid: 0, size: 0, mtimeMs: 0, target: null, leadsTo: null };
+  const more = { ...file, xattrs: [], device: null, links: 1, layer: 1 };
+  const etc = { ...more, name: 'etc', type: 'directory' as const };
+  const hosts = { ...more, name: 'hosts', type: 'file' as const };
   afterAll(() => cli.stopDaemon());
 
   const shells = {
@@ -179,6 +220,7 @@ describe('in the shells themselves', () => {
     await typed('bootyard node config vnode1 boot.mode=hybrid-v', 'vnode1 boot.mode=hybrid-volatile ');
     await typed('bootyard node reboot vnode1,vnode2', 'reboot vnode1,vnode22 ');
     await typed('bootyard node cp vnode2', 'cp vnode22:');
+    await typed('bootyard image cp box:/e\tho', 'cp box:/etc/hosts ');
     await typed('bootyard node create b --from vnode2', '--from vnode22@');
     await typed('bootyard node wait --ti', '--timeout ');
     screen.end();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { TestLab } from '../support/lab.ts';
 import { importVariant } from '../support/variant.ts';
 import { HybridJob } from './hybrid-job.ts';
+import { imageShellSteps } from './image-shell-job.ts';
 import { Person } from './person.ts';
 import type { TestResult } from './results.ts';
 import { SaveJob } from './save-job.ts';
@@ -14,7 +15,7 @@ import type { Workbench } from './workbench.ts';
 const docs = join(import.meta.dirname, '../../docs');
 const OTHER = 'other';
 
-/** What is kept of nodes: snapshots, images of what they have changed, copies of images on their disks. */
+/** What is kept of nodes: snapshots, images of what they or shells have changed, copies of images on their disks. */
 export async function runKeepJob(
   workbench: Workbench,
   lab: TestLab,
@@ -33,6 +34,7 @@ export async function runKeepJob(
     ...hybridSteps(hybrid),
     awayStep(person),
     removalStep(person, lab),
+    ...imageShellSteps(person, lab),
     ...(everything ? roomSteps(hybrid, lab) : []),
   ];
   return runSteps(workbench.page, 'keep', steps, { logs, album: pictures ? docs : logs });
