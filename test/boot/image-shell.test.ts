@@ -13,7 +13,7 @@ const folders = () => lab.run('node', 'show', '--json').then(({ stdout }) => std
 
 test('a shell in an image, whose changes outlive a daemon, become an image by the name that is typed', async () => {
   const screen = terminal('image', 'shell', TINY);
-  await screen.shows('image-shell:');
+  await screen.shows('root@image-shell:');
   expect(await folders()).toBe('[]');
   const busy = await lab.run('image', 'label', TINY, 'a=b', '--force');
   expect([busy.status, busy.stderr]).toEqual([
@@ -22,12 +22,10 @@ test('a shell in an image, whose changes outlive a daemon, become an image by th
   ]);
   const { daemon } = await lab.status();
   process.kill(daemon?.pid ?? 0, 'SIGKILL');
-  screen.type(
-    'echo changed >/etc/motd; rm /etc/shells; install -o 12 -g 34 -m 600 /etc/motd /srv/own; exit\r',
-  );
+  screen.type('echo changed >/etc/motd; rm /etc/shells; cp /etc/motd /srv/own; chown 12:34 /srv/own; exit\r');
   await screen.shows(`New image name [${TINY}]: `);
   expect(screen.text).toMatch(
-    /M +8 B +\/etc\/motd\r\nD +\/etc\/shells\r\nA +8 B +\/srv\/own\r\n.*1 added, 1 modified, 1 deleted/,
+    /A +8 B +\/etc\/motd\r\nD +\/etc\/shells\r\nA +8 B +\/srv\/own\r\n.*2 added, 0 modified, 1 deleted/,
   );
   screen.type('Bad\r');
   await screen.shows('Bad name: Only lowercase');
@@ -38,7 +36,7 @@ test('a shell in an image, whose changes outlive a daemon, become an image by th
     changes: { kind: string; path: string }[];
   };
   expect(diff.changes.map(({ kind, path }) => `${kind} ${path}`)).toEqual([
-    'M /etc/motd',
+    'A /etc/motd',
     'D /etc/shells',
     'A /srv/own',
   ]);

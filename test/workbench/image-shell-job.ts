@@ -26,7 +26,7 @@ export function imageShellSteps(person: Person, lab: TestLab): Step[] {
         await person.typeInTerminal('echo from-shell >/etc/motd; rm /etc/shells; exit');
         const input = await person.input(QUESTION);
         const lines = person.page.locator('.part.editor .view-line');
-        await lines.filter({ hasText: /^M\s+11\sB\s+\/etc\/motd$/ }).waitFor();
+        await lines.filter({ hasText: /^A\s+11\sB\s+\/etc\/motd$/ }).waitFor();
         await lines.filter({ hasText: /^D\s+\/etc\/shells$/ }).waitFor();
         await input.press('Escape');
         await person.confirm(`The changes of the shell in image ${IMAGE} are not saved.`, 'Save...');
