@@ -59,6 +59,7 @@ const OPTIONS: Readonly<Record<string, Source>> = {
   '--registry': labels,
   '--with-node': nodes,
   '--engine': () => ['docker', 'podman'],
+  '--network': () => ['host', 'none'],
   '--from': async (last) => {
     const [node = ''] = last.split('@');
     if (!last.includes('@')) return (await askLab(nodeNames)).map((name) => `${name}@`);

@@ -54,6 +54,7 @@ describe('without a lab', () => {
 
 /** Words that a user thinks of: nothing can be known of them. */
 const FREE = new Set([
+  'folder',
   'name',
   'path',
   'command',
@@ -66,6 +67,11 @@ const FREE = new Set([
   'url',
 ]);
 const FREE_OPTIONS = new Set([
+  '--from-dir',
+  '--from-url',
+  '--sub-dir',
+  '--file',
+  '--build-arg',
   '--timeout',
   '--speed',
   '--bind',
