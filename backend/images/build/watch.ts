@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { watch, type FSWatcher } from 'chokidar';
+import { BootyardError, messageOf } from '../../errors.ts';
 import { type Ignored, pathBelow, readIgnoreFile, type Source } from './context.ts';
 
 /** Saves that come closer than this make one build. */
@@ -33,16 +34,26 @@ export class SourceWatch {
       ignored: (path, stats) => this.#isLeftOut(path, stats?.isDirectory() ?? true),
     });
     this.#watcher = watcher;
+    watcher.on('error', (error) => this.#onError(this.#trouble(error)));
     await new Promise<void>((resolve) => watcher.once('ready', () => resolve()));
     if (this.#isClosed) return await watcher.close();
     watcher.on('all', (_, path) => this.#note(path));
-    watcher.on('error', this.#onError);
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     await this.#watcher?.close();
+  }
+
+  /** Mostly that the machine lets a user watch only so many files. */
+  #trouble(error: unknown): BootyardError {
+    const { folder } = this.#source;
+    return new BootyardError(
+      'build.watch',
+      `The folder ${folder} cannot be watched (${messageOf(error)}): leave out what the build does not need in .dockerignore.`,
+      { folder },
+    );
   }
 
   #isLeftOut(path: string, mayBeFolder: boolean): boolean {
