@@ -54,6 +54,7 @@ describe('without a lab', () => {
 
 /** Words that a user thinks of: nothing can be known of them. */
 const FREE = new Set([
+  'port',
   'folder',
   'name',
   'path',
@@ -67,6 +68,7 @@ const FREE = new Set([
   'url',
 ]);
 const FREE_OPTIONS = new Set([
+  '--ram',
   '--from-dir',
   '--from-url',
   '--sub-dir',
