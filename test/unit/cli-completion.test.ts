@@ -52,7 +52,7 @@ describe('without a lab', () => {
   });
 });
 
-/** Words that a user thinks of: nothing can be known of them. */
+/** Words that a user thinks of, and files, which the shell completes: nothing can be known of them. */
 const FREE = new Set([
   'port',
   'folder',
@@ -66,6 +66,8 @@ const FREE = new Set([
   'keyword',
   'label',
   'url',
+  'port',
+  'folder',
 ]);
 const FREE_OPTIONS = new Set([
   '--ram',
@@ -83,6 +85,13 @@ const FREE_OPTIONS = new Set([
   '--packages',
   '--files',
   '--ca',
+  '--ram',
+  '--from-dir',
+  '--from-url',
+  '--sub-dir',
+  '--file',
+  '--build-arg',
+  '--network',
 ]);
 
 test('no verb is left out', () => {

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { BootRecords } from '../../backend/state/boot-records.ts';
-import { type TestNodes, never, newManager, home, database, lab } from '../support/manager-nodes.ts';
+import { type TestNodes, never, newManager, home, database, lab, until } from '../support/manager-nodes.ts';
 
 describe('a life', () => {
   test('create, booted, unreachable and back, rename, stop, remove', async () => {
@@ -137,6 +137,7 @@ describe('a new daemon', () => {
     const { pid } = lab.kept('n2') ?? { pid: 0 };
     await lab.manager.close();
     process.kill(pid, 'SIGKILL');
+    await until('its end', () => lab.kept('n2') === undefined);
     newManager();
     await lab.manager.start();
     expect(lab.node('n1')).toMatchObject({ state: 'booting', stage: 'walt-init' });
