@@ -5,6 +5,7 @@ import { LabConnection } from './daemon/connection.ts';
 import { configuredLab } from './daemon/lab-access.ts';
 import type { LabClient } from './daemon/lab-client.ts';
 import type { Parts } from './features.ts';
+import { registerFiles } from './files/register.ts';
 import { registerImageCommands } from './images/image-commands.ts';
 import { registerImageShell } from './images/image-shell.ts';
 import { registerImagesView, type ImagesView } from './images/images-view.ts';
@@ -74,6 +75,7 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     registerImageCommands(parts),
     registerBuildCommands(parts),
     registerImageShell(parts),
+    registerFiles(parts),
     new NodeTerminals(parts),
     new SettingsPanels(parts, context.extensionUri),
     followTrouble(parts),

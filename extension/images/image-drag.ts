@@ -8,7 +8,7 @@ export const URI_LIST_MIME = 'text/uri-list';
 /** VS Code's own word for files that come from outside the editor. */
 export const FILES_MIME = 'files';
 
-/** Images can be dragged onto nodes, and files dropped among the images are imported. */
+/** Images can be dragged onto nodes; files dropped on an image are copied into it, and beside the images imported. */
 export class ImageDrag implements vscode.TreeDragAndDropController<ImageElement> {
   readonly dragMimeTypes = [IMAGES_MIME];
   readonly dropMimeTypes = [URI_LIST_MIME, FILES_MIME];
@@ -18,8 +18,13 @@ export class ImageDrag implements vscode.TreeDragAndDropController<ImageElement>
     data.set(IMAGES_MIME, new vscode.DataTransferItem(names));
   }
 
-  async handleDrop(_target: ImageElement | undefined, data: vscode.DataTransfer): Promise<void> {
-    for (const file of await droppedFiles(data)) {
+  async handleDrop(target: ImageElement | undefined, data: vscode.DataTransfer): Promise<void> {
+    const files = await droppedFiles(data);
+    if (target && files.length > 0) {
+      await vscode.commands.executeCommand('bootyard.image.copyInto', target, undefined, { files });
+      return;
+    }
+    for (const file of files) {
       await vscode.commands.executeCommand('bootyard.image.import', file);
     }
   }

@@ -67,7 +67,8 @@ export class ImageJob {
     await this.#person.grab(this.#person.page.locator(file));
     // The side bar changes when a drag rests on an icon.
     await this.#person.over(this.#person.activity('Bootyard'));
-    await this.#person.over(this.#person.row(IMAGE));
+    // Below the rows: on a row a file is copied into that image.
+    await this.#person.over(this.#person.row(IMAGE), 150);
     await this.#person.release();
     await this.#person.answer('Import Made Here.tar', 'dropped:here');
     await this.#person.row('dropped:here, 10 kB').waitFor();
