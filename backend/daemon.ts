@@ -23,6 +23,7 @@ import { canSwap } from './boot/swap.ts';
 import { messageOf } from './errors.ts';
 import { EventBus } from './events/bus.ts';
 import { ImageFiles } from './images/files/image-files.ts';
+import { EngineBoard } from './images/engine/board.ts';
 import { StoreRegistry } from './images/lab-registry/store-registry.ts';
 import { ImageStore } from './images/store.ts';
 import { probeFiles } from './lab/acceleration.ts';
@@ -303,9 +304,15 @@ async function main(): Promise<void> {
       .catch((error: unknown) => log(`changes are not published: ${messageOf(error)}`));
   }
 
+  const engines = new EngineBoard({
+    env: process.env,
+    onChange: () => api.publishChange({ type: 'engines', engines: engines.list() }),
+    log,
+  });
   const parts: HandlerParts = {
     nodes,
     images,
+    engines,
     linter: {
       lint: (name, ram, control) =>
         linter.lint(planner.image(name), { ...control, ...(ram ? { ramBytes: ramBytes(ram) } : {}) }),
@@ -350,12 +357,14 @@ async function main(): Promise<void> {
   for (const server of servers) await server.start();
   await api.start();
   ports.start();
+  engines.start();
   // On a new host this takes seconds; the first boot should not have to wait for it.
   void accelerator.get().then(changed, (error: unknown) => log(`acceleration: ${messageOf(error)}`));
   log(`daemon ${version} serves ${paths.data}`);
 
   const end = async (): Promise<void> => {
     ports.close();
+    engines.close();
     lintQueue.close();
     saver.close();
     temporary.close();

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { EngineInfo } from './engine.ts';
 import { ImageInfo } from './image.ts';
 import { LabStatus } from './lab.ts';
 import { method } from './method.ts';
@@ -16,6 +17,8 @@ export const Change = z.discriminatedUnion('type', [
   z.object({ seq: z.number(), type: z.literal('lab'), status: LabStatus }),
   /** all of them (`port.list`) */
   z.object({ seq: z.number(), type: z.literal('ports'), ports: z.array(PortInfo) }),
+  /** all of them (`engine.list`) */
+  z.object({ seq: z.number(), type: z.literal('engines'), engines: z.array(EngineInfo) }),
   /** one boot stage of one node as it begins: a line for a terminal */
   z.object({
     seq: z.number(),

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { changeMethods } from './change.ts';
 import { contactMethods } from './contact.ts';
+import { engineMethods } from './engine.ts';
 import { imageMethods } from './image.ts';
 import { imageFileMethods } from './image-files.ts';
 import { imageShellMethods } from './image-shell.ts';
@@ -14,6 +15,7 @@ import { saveMethods } from './save.ts';
 export const methods = {
   ...labMethods,
   ...nodeMethods,
+  ...engineMethods,
   ...imageMethods,
   ...imageOperationMethods,
   ...imageFileMethods,

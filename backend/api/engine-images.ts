@@ -80,9 +80,11 @@ export async function bootableImage(
 ): Promise<string> {
   const link = parseEngineLink(text);
   if (!link) return text;
+  const all = await client.call('image.list', {});
+  // A name with a tag may look like a link.
+  if (all.some((there) => there.name === text)) return text;
   const name = bootName(link);
   const { image, fetch } = await findEngineImage(client, link, options);
-  const all = await client.call('image.list', {});
   if (all.some((there) => there.name === name && there.id === image.id)) return name;
   const { warnings } = await fetch(name, true);
   for (const sentence of warnings) options.warn?.(sentence);

@@ -1,5 +1,6 @@
 import { BootyardError } from '../errors.ts';
 import type { Timeline } from '../events/timeline.ts';
+import type { EngineBoard } from '../images/engine/board.ts';
 import { layerUsers, ownBytes } from '../images/history.ts';
 import type { ImageEditor } from '../nodes/image-editor.ts';
 import { type ImageOperations, inUse } from '../nodes/image-operations.ts';
@@ -105,6 +106,7 @@ export interface SaveActions {
 export interface HandlerParts {
   nodes: NodeActions;
   images: ImageActions;
+  engines: Pick<EngineBoard, 'list' | 'listAll'>;
   linter: LintActions;
   operations: Pick<ImageOperations, keyof ImageOperations>;
   copier: Pick<ImageCopier, 'copy'>;
@@ -132,6 +134,7 @@ export function makeHandlers(parts: HandlerParts): ServedHandlers {
     ...imageOperationHandlers({ ...parts, info: (image) => infoOf(parts, image) }),
     ...imageFileHandlers({ ...parts, info: (image) => infoOf(parts, image) }),
     ...imageShellHandlers({ ...parts, info: (image) => infoOf(parts, image) }),
+    'engine.list': ({ all }, { signal }) => (all ? parts.engines.listAll(signal) : parts.engines.list()),
     ...portHandlers(parts),
     ...saveHandlers(parts),
     ...contactHandlers(parts),

@@ -5,7 +5,8 @@ import { formatSize, formatTable, printable } from './table.ts';
 
 const NONE = '<none>';
 
-export function imageTable(images: ImageInfo[]): string {
+/** `more`: rows of other sources */
+export function imageTable(images: ImageInfo[], more: string[][] = []): string {
   const header = ['name', 'in_use', 'created', 'size', 'own', 'compatibility', 'check'];
   const rows = images.map((image) => [
     image.name,
@@ -16,7 +17,7 @@ export function imageTable(images: ImageInfo[]): string {
     image.models.join(','),
     checkText(image),
   ]);
-  return formatTable(header, rows);
+  return formatTable(header, [...rows, ...more]);
 }
 
 /** What `image lint` found, in a few words. */
@@ -121,6 +122,6 @@ function changeLine({ path, kind, type, sizeBytes, oldSizeBytes, layer, aspects 
   return `${kind}  ${size.padStart(9)}  ${String(layer ?? '-').padStart(3)}  ${printable(path)}${slash}${note}`;
 }
 
-function timeText(iso: string): string {
+export function timeText(iso: string): string {
   return iso.slice(0, 19).replace('T', ' ');
 }

@@ -18,8 +18,10 @@ interface PublishOptions {
 export function addImageRegistryCommands(image: Command, session: Session): void {
   image
     .command('clone')
-    .description('fetch an image from a registry; an interrupted clone goes on where it was')
-    .argument('<link>', '[hub|<label>]:<user>/<name>[:<tag>]')
+    .description(
+      'fetch an image from a registry (an interrupted clone goes on where it was), Docker or Podman',
+    )
+    .argument('<link>', '[hub|<label>]:<user>/<name>[:<tag>], or docker:<name>[:<tag>] of an engine')
     .argument('[name]', 'of the image here; that of the link by default')
     .option('--force', 'replace an image of this name and reboot the nodes that use it')
     .option('--model <model>', 'node model that the image is for, when there are several of that name')

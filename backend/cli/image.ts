@@ -5,6 +5,7 @@ import { buildDefaultImages, type BuildDefaultOptions, DEFAULT_IMAGES } from '..
 import type { Params } from '../api/contract.ts';
 import { addImageBuild } from './image-build.ts';
 import { addImageLint } from './image-lint.ts';
+import { addImageEngines, engineRows } from './image-engines.ts';
 import { imageDetails, imageTable } from './image-listing.ts';
 import { addImageOperations } from './image-operations.ts';
 import { addImageRegistryCommands } from './image-registry.ts';
@@ -39,11 +40,12 @@ export function addImageCommands(program: Command, session: Session): void {
     .argument('[image...]')
     .option(
       '--all',
-      'show all there is to know, and images without a name that nodes or snapshots still need',
+      'show all there is to know, images without a name that nodes or snapshots still need, and all of engines',
     )
     .option('--json', 'print JSON')
     .option('--names-only', 'print names only')
     .action((names: string[], options: ShowOptions) => session.withLab((lab) => show(lab, names, options)));
+  addImageEngines(image, session);
   addImageLint(image, session);
   image
     .command('remove')
@@ -109,12 +111,16 @@ async function show(lab: LabSession, names: string[], options: ShowOptions): Pro
   const images = await lab.call('image.list', names.length > 0 ? { images: names } : { all: options.all });
   if (options.json) return lab.session.printJson(images);
   if (options.namesOnly) return images.forEach((image) => lab.session.print(image.name || '<none>'));
-  if (images.length === 0) {
+  const engines = names.length > 0 ? [] : await lab.call('engine.list', { all: options.all });
+  const rows = engineRows(engines);
+  if (images.length === 0 && rows.length === 0) {
     return lab.session.print(
       'There is no image yet.\nBuild the default ones with `bootyard image build-default`.',
     );
   }
-  lab.session.print(options.all ? imageDetails(images) : imageTable(images));
+  if (!options.all) return lab.session.print(imageTable(images, rows));
+  if (images.length > 0) lab.session.print(imageDetails(images));
+  if (rows.length > 0) lab.session.print(`${images.length > 0 ? '\n' : ''}${imageTable([], rows)}`);
 }
 
 async function buildDefault(lab: LabSession, request: BuildDefaultOptions): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Params } from '../api/contract.ts';
 import { checkSettings, modelSettings, type NodeInfo, type NodeSettings, withDefaults } from '../api/node.ts';
 import { bootAndWatch } from './boot-watch.ts';
+import { bootImage } from './engine-image.ts';
 import type { LabSession } from './session.ts';
 import { type Consent, withConsent } from './consent.ts';
 import { nameValuePairs } from './usage.ts';
@@ -23,8 +24,10 @@ const REMOVE_WITH_DATA: Consent = {
 };
 
 export async function create(lab: LabSession, params: Params<'node.create'>, wait: boolean): Promise<void> {
+  const { image } = params;
+  const chosen = image === undefined ? params : { ...params, image: await bootImage(lab, image) };
   const powerOn = async () => {
-    const node = await lab.call('node.create', params);
+    const node = await lab.call('node.create', chosen);
     lab.session.print(bootSentence(node));
     lab.session.print(`Use \`bootyard node boot ${node.name} <other-image>\` if needed.`);
     return [node];

@@ -111,7 +111,7 @@ function addPowerVerbs(node: Command, session: Session): void {
     .alias('deploy')
     .description('boot nodes, on another image if one is given')
     .argument('<set>', SET)
-    .argument('[image]')
+    .argument('[image]', 'of the store, or of an engine: docker:<name>[:<tag>], podman:<name>[:<tag>]')
     .option('--wait', 'wait until they are booted, with a line per boot stage')
     .action((set: string, image: string | undefined, options: { wait?: boolean }) =>
       session.withLab((lab) => boot(lab, set, image, options.wait ?? false)),

@@ -34,6 +34,7 @@ export const basicHandlers: ServedHandlers = {
   'lab.status': () => LAB,
   'lab.exposeRegistry': () => LAB,
   'lab.shutdown': () => ({}),
+  'engine.list': () => [],
   'node.list': (params) => (params.nodes ?? ['vnode1']).map((name) => node(name)),
   'node.create': unused,
   'node.boot': unused,

@@ -70,6 +70,7 @@ beforeEach(() => {
       transfer: unused,
       remove: (name) => void removed.push(name),
     },
+    engines: { list: unused, listAll: unused },
     shells: { open: unused, hold: unused, diff: unused, save: unused },
     operations: {
       checkIdle: (name) => {
