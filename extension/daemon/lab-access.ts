@@ -8,7 +8,12 @@ import type { LabAccess } from './lab-client.ts';
 /** The environment of the lab that this window's settings name. */
 export function labEnvironment(): NodeJS.ProcessEnv {
   const home = setting('home');
-  return home ? { ...process.env, BOOTYARD_HOME: expandHome(home) } : process.env;
+  const engine = setting('engine');
+  return {
+    ...process.env,
+    ...(home ? { BOOTYARD_HOME: expandHome(home) } : {}),
+    ...(engine ? { BOOTYARD_ENGINE: engine } : {}),
+  };
 }
 
 /** The Node program for the daemon, if the settings name one. */
@@ -17,7 +22,7 @@ export function nodePath(): string | undefined {
   return path ? expandHome(path) : undefined;
 }
 
-function setting(name: 'home' | 'nodePath'): string | undefined {
+function setting(name: 'home' | 'nodePath' | 'engine'): string | undefined {
   return vscode.workspace.getConfiguration('bootyard').get<string>(name)?.trim() || undefined;
 }
 

@@ -103,7 +103,7 @@ describe('manifest', () => {
 
   test('settings that name programs or folders are the machine’s, and restricted', () => {
     const restricted = manifest.capabilities.untrustedWorkspaces.restrictedConfigurations;
-    for (const name of ['bootyard.home', 'bootyard.nodePath']) {
+    for (const name of ['bootyard.home', 'bootyard.nodePath', 'bootyard.engine']) {
       expect(contributes.configuration.properties[name]?.scope).toBe('machine');
       expect(restricted).toContain(name);
     }
