@@ -99,6 +99,8 @@ export class LabModel {
       case 'ports':
         this.#ports.fire(change.ports);
         return;
+      case 'engines':
+        return;
     }
   };
 

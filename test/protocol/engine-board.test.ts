@@ -58,7 +58,7 @@ describe.each(['docker', 'podman'] as const)('%s, followed', (kind) => {
     await test.start();
     await until('back', connected, (found) => found?.state === 'connected' && found.images.length === 1);
     const lines = log.filter((line) => line.includes(test.socket));
-    expect(lines, lines.join('\n')).toHaveLength(3);
+    expect(lines).toHaveLength(3);
   });
 });
 
