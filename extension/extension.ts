@@ -8,6 +8,7 @@ import type { Parts } from './features.ts';
 import { registerFiles } from './files/register.ts';
 import { registerImageCommands } from './images/image-commands.ts';
 import { registerImageShell } from './images/image-shell.ts';
+import { ImageFindings } from './images/image-findings.ts';
 import { registerImagesView, type ImagesView } from './images/images-view.ts';
 import { registerContextKeys } from './lab/context-keys.ts';
 import { registerLabCommands } from './lab/lab-commands.ts';
@@ -51,7 +52,8 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     requireLab: () => requireLab(connection),
   };
   const nodes = registerNodesView(connection);
-  const images = registerImagesView(connection);
+  const findings = new ImageFindings(connection);
+  const images = registerImagesView(parts, findings);
   context.subscriptions.push(
     log,
     connection,

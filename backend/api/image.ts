@@ -22,6 +22,8 @@ export const ImageInfo = z.object({
   layers: z.number(),
   /** node models of the label walt.node.models */
   models: z.array(z.string()),
+  /** the link by which it was cloned (`lab:anna/router`); absent when it was made or changed here */
+  origin: z.string().optional(),
   /** absent: it was not checked yet, which happens by itself while nothing boots */
   lint: LintCounts.optional(),
 });
@@ -61,6 +63,7 @@ export const imageMethods = {
       name: z.string(),
       labels: z.record(z.string(), z.string()).default({}),
       force: z.boolean().default(false),
+      origin: z.string().optional(),
     }),
     /** `warnings`: a sentence for each thing in it that nodes will not see */
     ImageInfo.extend({ warnings: z.array(z.string()) }),

@@ -86,7 +86,13 @@ export async function cloneImage(
       );
     }
     const users = await checkOverwrite(client, name, models, request);
-    const fetched = await fetchImage(client, remote, image, { name, force: request.force }, options);
+    const fetched = await fetchImage(
+      client,
+      remote,
+      image,
+      { name, force: request.force, origin: formatLink(link) },
+      options,
+    );
     if (users.length > 0) await client.call('node.reboot', { nodes: users });
     return { image: fetched, warnings: [...warnings, ...fetched.warnings], rebooted: users };
   });
@@ -123,7 +129,7 @@ async function fetchImage(
   client: Calls,
   remote: RegistryClient,
   image: RemoteImage,
-  target: { name: string; force: boolean },
+  target: { name: string; force: boolean; origin: string },
   options: RegistryOptions,
 ): Promise<Result<'image.import'>> {
   const { signal, onProgress } = options;

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { EngineInfo } from '../api/engine.ts';
-import { timeText } from './image-listing.ts';
+import { timeText } from '../api/image-listing.ts';
 import type { Session } from './session.ts';
 import { formatSize, formatTable, printable } from './table.ts';
 

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import type { Params, Result } from '../api/contract.ts';
 import { DIFF_ORDERS, EXPORT_FORMATS } from '../api/image-operations.ts';
 import { withConsent } from './consent.ts';
-import { changesText, historyTable, usageText } from './image-listing.ts';
+import { changesText, historyTable, usageText } from '../api/image-listing.ts';
 import type { LabSession, Session } from './session.ts';
 import { formatSize } from './table.ts';
 import { collect, nameValuePairs, UsageError } from './usage.ts';

@@ -5,8 +5,9 @@ import { buildDefaultImages, type BuildDefaultOptions, DEFAULT_IMAGES } from '..
 import type { Params } from '../api/contract.ts';
 import { addImageBuild } from './image-build.ts';
 import { addImageLint } from './image-lint.ts';
+import { imageDetails } from '../api/image-listing.ts';
 import { addImageEngines, engineRows } from './image-engines.ts';
-import { imageDetails, imageTable } from './image-listing.ts';
+import { imageTable } from './image-listing.ts';
 import { addImageOperations } from './image-operations.ts';
 import { addImageRegistryCommands } from './image-registry.ts';
 import { addImageShell } from './image-shell.ts';

@@ -13,6 +13,8 @@ export const MediaType = {
   dockerLayer: 'application/vnd.docker.image.rootfs.diff.tar',
 } as const;
 export const REF_NAME = 'org.opencontainers.image.ref.name';
+/** Annotation of ours in index.json: the link by which an image was cloned. */
+export const ORIGIN = 'dev.bootyard.origin';
 
 /** `sha256:` and 64 hex digits; no other algorithm is used in practice. */
 export const Digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);

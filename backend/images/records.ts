@@ -5,7 +5,7 @@ import { saveLayerIndex } from './layer-index.ts';
 import type { LayoutFolder } from './layout-folder.ts';
 import { imageModels } from './names.ts';
 import { savePacked } from './packed.ts';
-import { Config, type Descriptor, hexOf, labelsOf, Manifest, MediaType, parseDocument } from './oci.ts';
+import { Config, type Descriptor, hexOf, labelsOf, Manifest, MediaType, ORIGIN, parseDocument } from './oci.ts';
 
 export interface ImageRecord {
   name: string;
@@ -21,6 +21,8 @@ export interface ImageRecord {
   architecture: string;
   /** node models that it serves (label walt.node.models) */
   models: string[];
+  /** the link by which it was cloned, as long as it was not changed here */
+  origin?: string;
 }
 export interface StoredManifest {
   manifest: Descriptor;
@@ -39,6 +41,7 @@ export function recordOf(folder: LayoutFolder, descriptor: Descriptor, name: str
     );
   }
   const layers = manifest.layers.map(({ digest, size }) => ({ digest: hexOf(digest), size }));
+  const origin = descriptor.annotations?.[ORIGIN];
   for (const layer of layers) {
     if (statSync(folder.blob(layer.digest)).size === layer.size) continue;
     throw new BootyardError(
@@ -46,7 +49,7 @@ export function recordOf(folder: LayoutFolder, descriptor: Descriptor, name: str
       `The layer ${layer.digest.slice(0, 12)} is cut off: import the image again.`,
     );
   }
-  return makeRecord(name, id, config, layers);
+  return { ...makeRecord(name, id, config, layers), origin };
 }
 
 function makeRecord(name: string, id: string, config: Config, layers: ImageRecord['layers']): ImageRecord {

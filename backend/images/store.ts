@@ -9,7 +9,7 @@ import { LayoutFolder, type TransferFolders } from './layout-folder.ts';
 import { type ImageManifest, loadManifest, makeManifest } from './manifest.ts';
 import { imageName } from './names.ts';
 import { mergeInSlices } from './merge-layers.ts';
-import { Config, hexOf, REF_NAME, parseDocument, type Descriptor } from './oci.ts';
+import { Config, hexOf, ORIGIN, REF_NAME, parseDocument, type Descriptor } from './oci.ts';
 import { checkLayerCount, withLayer } from './derived.ts';
 import { type ImageRecord, recordOf, type StoredManifest, storeImage } from './records.ts';
 import { type ImportControl, type StagedLayer, Staging } from './staging.ts';
@@ -28,6 +28,8 @@ export interface ImportParams extends ImportControl {
   labels?: Record<string, string>;
   /** replaces an image of the same name */
   force?: boolean;
+  /** the link by which it was cloned */
+  origin?: string;
   /** gets a sentence for each thing in the image that nodes will not see */
   warn?: (sentence: string) => void;
 }
@@ -131,7 +133,8 @@ export class ImageStore {
       const stored = storeImage(this.#folder, image, params.labels ?? {}, () =>
         this.#checkFree(name, params.force),
       );
-      const record = this.#add(name, stored);
+      const { origin } = params;
+      const record = this.#add(name, { ...stored, record: { ...stored.record, origin } });
       await this.collect();
       for (const sentence of importWarnings(image.tree)) params.warn?.(sentence);
       return record;
@@ -320,11 +323,9 @@ export class ImageStore {
       (entry) => entry.name !== undefined || entry.record.id !== record.id,
     );
     const named = { ...record, name };
-    this.#entries.push({
-      manifest: { ...manifest, annotations: { [REF_NAME]: name } },
-      name,
-      record: named,
-    });
+    const annotations: Record<string, string> = { [REF_NAME]: name };
+    if (record.origin !== undefined) annotations[ORIGIN] = record.origin;
+    this.#entries.push({ manifest: { ...manifest, annotations }, name, record: named });
     this.#save();
     this.#options.publish?.({ kind: 'image', phase: 'added', name });
     return named;

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { ImageElement } from './images-tree.ts';
+import { ImageElement, type ImagesElement } from './images-tree.ts';
 
 /** What a drag of images carries: a JSON list of their names. Under the tree's own type VS Code puts data of its own. */
 export const IMAGES_MIME = 'application/vnd.bootyard.images+json';
@@ -9,18 +9,20 @@ export const URI_LIST_MIME = 'text/uri-list';
 export const FILES_MIME = 'files';
 
 /** Images can be dragged onto nodes; files dropped on an image are copied into it, and beside the images imported. */
-export class ImageDrag implements vscode.TreeDragAndDropController<ImageElement> {
+export class ImageDrag implements vscode.TreeDragAndDropController<ImagesElement> {
   readonly dragMimeTypes = [IMAGES_MIME];
   readonly dropMimeTypes = [URI_LIST_MIME, FILES_MIME];
 
-  handleDrag(images: readonly ImageElement[], data: vscode.DataTransfer): void {
+  handleDrag(elements: readonly ImagesElement[], data: vscode.DataTransfer): void {
+    const images = elements.filter((element) => element instanceof ImageElement);
+    if (images.length === 0) return;
     const names = JSON.stringify(images.map((image) => image.name));
     data.set(IMAGES_MIME, new vscode.DataTransferItem(names));
   }
 
-  async handleDrop(target: ImageElement | undefined, data: vscode.DataTransfer): Promise<void> {
+  async handleDrop(target: ImagesElement | undefined, data: vscode.DataTransfer): Promise<void> {
     const files = await droppedFiles(data);
-    if (target && files.length > 0) {
+    if (target instanceof ImageElement && files.length > 0) {
       await vscode.commands.executeCommand('bootyard.image.copyInto', target, undefined, { files });
       return;
     }

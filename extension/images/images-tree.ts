@@ -1,63 +1,99 @@
 import * as vscode from 'vscode';
+import type { ImageInfo } from '../../backend/api/image.ts';
 import type { LabConnection } from '../daemon/connection.ts';
 import { Coalescer } from '../ui/coalescer.ts';
-import { tooltip } from '../ui/tooltip.ts';
-import { imageRow, imageTooltip } from './image-row.ts';
+import { arrange, type Arrangement, type ImageGroup, type ImageSource } from './image-groups.ts';
+import { imageRow, type ImageRow } from './image-row.ts';
+import type { ImageTooltips } from './image-tooltips.ts';
 
+/** Stands for an image for as long as there is one of the name. */
 export class ImageElement {
   readonly name: string;
   constructor(name: string) {
     this.name = name;
   }
 }
+/** Images of one source. */
+export class GroupElement {
+  readonly source: ImageSource;
+  constructor(source: ImageSource) {
+    this.source = source;
+  }
+}
+export type ImagesElement = GroupElement | ImageElement;
 
-/** The Images view's rows. */
-export class ImagesTree implements vscode.TreeDataProvider<ImageElement>, vscode.Disposable {
+/** Rows that have decorations get them by a URI of this scheme. */
+export const ROW_SCHEME = 'bootyard-row';
+
+/** The Images view's rows. A row is drawn again only when something that it shows has changed. */
+export class ImagesTree implements vscode.TreeDataProvider<ImagesElement>, vscode.Disposable {
   readonly #connection: LabConnection;
+  readonly #tooltips: ImageTooltips;
   readonly #elements = new Map<string, ImageElement>();
-  readonly #changed = new vscode.EventEmitter<undefined>();
-  readonly #pending = new Coalescer<'all'>(() => this.#changed.fire(undefined));
+  readonly #groups = new Map<ImageSource, GroupElement>();
+  /** what VS Code has been given */
+  readonly #drawn = new Map<string, string>();
+  readonly #changed = new vscode.EventEmitter<ImagesElement[] | undefined>();
+  readonly #pending = new Coalescer<'images'>(() => this.#redraw());
   readonly #subscription;
+  #arrangement: Arrangement;
+  #images = new Map<string, ImageInfo>();
+  #arranged: ImageGroup[] = [];
 
   readonly onDidChangeTreeData = this.#changed.event;
 
-  constructor(connection: LabConnection) {
+  constructor(connection: LabConnection, tooltips: ImageTooltips, arrangement: Arrangement) {
     this.#connection = connection;
+    this.#tooltips = tooltips;
+    this.#arrangement = arrangement;
+    this.#read();
     this.#subscription = connection.model.onChanged((change) => {
-      if (change.type === 'images') this.#pending.add('all');
+      if (change.type === 'images') this.#pending.add('images');
     });
   }
 
-  getChildren(element?: ImageElement): ImageElement[] {
-    if (element) return [];
-    return this.#connection.model.images.map(({ name }) => {
-      const known = this.#elements.get(name) ?? new ImageElement(name);
-      this.#elements.set(name, known);
-      return known;
-    });
+  /** How many images are on show. */
+  get shown(): number {
+    return this.#arranged.reduce((count, { images }) => count + images.length, 0);
   }
 
-  getParent(): undefined {
-    return undefined;
+  arrange(arrangement: Arrangement): void {
+    this.#arrangement = arrangement;
+    this.#redraw();
   }
 
-  getTreeItem({ name }: ImageElement): vscode.TreeItem {
-    const image = this.#connection.model.image(name);
-    if (!image) return new vscode.TreeItem(name);
-    const row = imageRow(image);
-    const item = new vscode.TreeItem(row.label, vscode.TreeItemCollapsibleState.None);
-    item.id = name;
-    item.description = row.description;
-    item.iconPath = new vscode.ThemeIcon(row.icon);
-    item.contextValue = row.contextValue;
-    item.accessibilityInformation = { label: row.accessibleLabel };
+  getChildren(element?: ImagesElement): ImagesElement[] {
+    if (!element) return this.#arranged.map(({ source }) => this.#groupOf(source));
+    if (element instanceof ImageElement) return [];
+    return this.#group(element.source)?.images.map((name) => this.elementOf(name)) ?? [];
+  }
+
+  /** VS Code asks before it reveals a row. */
+  getParent(element: ImagesElement): GroupElement | undefined {
+    if (element instanceof GroupElement) return undefined;
+    const group = this.#arranged.find(({ images }) => images.includes(element.name));
+    return group && this.#groupOf(group.source);
+  }
+
+  getTreeItem(element: ImagesElement): vscode.TreeItem {
+    return element instanceof GroupElement ? this.#groupItem(element.source) : this.#imageItem(element.name);
+  }
+
+  /** Tooltips are made when the mouse rests on a row. */
+  async resolveTreeItem(
+    item: vscode.TreeItem,
+    element: ImagesElement,
+    token: vscode.CancellationToken,
+  ): Promise<vscode.TreeItem> {
+    const image = element instanceof ImageElement ? this.#images.get(element.name) : undefined;
+    if (image) item.tooltip = await this.#tooltips.of(image, token);
     return item;
   }
 
-  resolveTreeItem(item: vscode.TreeItem, { name }: ImageElement): vscode.TreeItem {
-    const image = this.#connection.model.image(name);
-    if (image) item.tooltip = tooltip(imageTooltip(image, Date.now()));
-    return item;
+  elementOf(name: string): ImageElement {
+    const known = this.#elements.get(name) ?? new ImageElement(name);
+    this.#elements.set(name, known);
+    return known;
   }
 
   dispose(): void {
@@ -65,4 +101,84 @@ export class ImagesTree implements vscode.TreeDataProvider<ImageElement>, vscode
     this.#pending.dispose();
     this.#changed.dispose();
   }
+
+  #groupOf(source: ImageSource): GroupElement {
+    const known = this.#groups.get(source) ?? new GroupElement(source);
+    this.#groups.set(source, known);
+    return known;
+  }
+  #group(source: ImageSource): ImageGroup | undefined {
+    return this.#arranged.find((group) => group.source === source);
+  }
+
+  #groupItem(source: ImageSource): vscode.TreeItem {
+    const count = this.#group(source)?.images.length ?? 0;
+    const item = new vscode.TreeItem(source.label, vscode.TreeItemCollapsibleState.Expanded);
+    // No image's name has this character.
+    item.id = `#${source.id}`;
+    item.description = String(count);
+    item.iconPath = new vscode.ThemeIcon(source.icon);
+    item.contextValue = 'imageGroup';
+    item.accessibilityInformation = { label: `${source.label}, ${count} images` };
+    return item;
+  }
+
+  #imageItem(name: string): vscode.TreeItem {
+    const image = this.#images.get(name);
+    if (!image) return new vscode.TreeItem(name);
+    const row = imageRow(image);
+    this.#drawn.set(name, JSON.stringify(row));
+    const item = new vscode.TreeItem(row.label, vscode.TreeItemCollapsibleState.None);
+    item.id = name;
+    item.resourceUri = rowUri(name);
+    item.description = row.description;
+    item.iconPath = themeIcon(row);
+    item.contextValue = row.contextValue;
+    item.accessibilityInformation = { label: row.accessibleLabel };
+    return item;
+  }
+
+  #read(): void {
+    const { images } = this.#connection.model;
+    this.#images = new Map(images.map((image) => [image.name, image]));
+    this.#arranged = arrange(images, this.#arrangement);
+    for (const name of this.#elements.keys()) {
+      if (this.#images.has(name)) continue;
+      this.#elements.delete(name);
+      this.#drawn.delete(name);
+    }
+  }
+
+  /** Tells VS Code of what has changed and no more: groups that have other rows, and rows that look different. */
+  #redraw(): void {
+    const before = new Map(this.#arranged.map(({ source, images }) => [source.id, images.join()]));
+    this.#read();
+    const ids = this.#arranged.map(({ source }) => source.id);
+    if (ids.join() !== [...before.keys()].join()) {
+      this.#changed.fire(undefined);
+      return;
+    }
+    const stale: ImagesElement[] = [];
+    for (const { source, images } of this.#arranged) {
+      // A group that is drawn again draws its rows again.
+      if (before.get(source.id) !== images.join()) stale.push(this.#groupOf(source));
+      else stale.push(...images.filter((name) => this.#isStale(name)).map((name) => this.elementOf(name)));
+    }
+    if (stale.length > 0) this.#changed.fire(stale);
+  }
+
+  /** A row that VS Code has not asked for yet will be right when it does. */
+  #isStale(name: string): boolean {
+    const drawn = this.#drawn.get(name);
+    const image = this.#images.get(name);
+    return drawn !== undefined && image !== undefined && drawn !== JSON.stringify(imageRow(image));
+  }
+}
+
+export function rowUri(name: string): vscode.Uri {
+  return vscode.Uri.from({ scheme: ROW_SCHEME, path: `/${name}` });
+}
+
+function themeIcon({ icon, color }: ImageRow): vscode.ThemeIcon {
+  return new vscode.ThemeIcon(icon, color === undefined ? undefined : new vscode.ThemeColor(color));
 }

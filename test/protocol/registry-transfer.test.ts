@@ -68,6 +68,7 @@ test.each([
   const cloned = lab.store.get('cloned');
   expect(`sha256:${cloned?.id}`).toBe(config);
   expect(cloned?.layers).toEqual(image.layers);
+  expect(cloned?.origin).toBe(`own:${name}`);
   expect(lab.downloads()).toEqual([]);
 
   // Sent back, its layers stay those that skopeo made.

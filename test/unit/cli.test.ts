@@ -232,10 +232,13 @@ describe('with a daemon', () => {
       nodes: ['vnode1'],
       layers: 1,
       models: ['pc-x86-64'],
+      lint: { errors: 1, warnings: 2, infos: 3 },
     };
     cli.handlers['image.list'] = () => [image];
     const { stdout } = await bootyard(['image', 'show']);
-    expect(stdout).toContain('tiny  True    2025-01-02 03:04:05  12.3 MB  12.3 MB  pc-x86-64');
+    expect(stdout).toContain(
+      'tiny  True    2025-01-02 03:04:05  12.3 MB  12.3 MB  pc-x86-64      1 error, 2 warnings',
+    );
     expect(JSON.parse((await bootyard(['image', 'show', '--json'])).stdout)).toEqual([image]);
   });
 });

@@ -40,6 +40,23 @@ describe('the life of images', () => {
     );
   });
 
+  test('an image knows the link by which it was cloned, until it is changed', async () => {
+    const { home, put } = newStore();
+    const store = new ImageStore(join(home, 'store'));
+    const origin = 'lab:anna/router:v2';
+    await store.import({ path: put('1', ROOT), name: 'box', origin });
+    store.duplicate('box', 'more');
+    store.rename('box', 'other');
+    const origins = (from: ImageStore) => from.list().map((image) => image.origin);
+    expect(origins(store)).toEqual([origin, origin]);
+    expect(origins(new ImageStore(join(home, 'store')))).toEqual([origin, origin]);
+    const image = await store.open('other');
+    await store.derive(image, { config: { ...image.config, author: 'me' } }, { name: 'other', force: true });
+    image.tree.close();
+    expect(store.get('other')?.origin).toBeUndefined();
+    expect(store.get('more')?.origin).toBe(origin);
+  });
+
   test('imports at the same time', async () => {
     const { home, store, put } = newStore();
     const paths = [put('1', ROOT), put('2', TOP), put('3', gzipSync(ROOT))];
