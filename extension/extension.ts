@@ -10,6 +10,8 @@ import { registerImageCommands } from './images/image-commands.ts';
 import { registerImageShell } from './images/image-shell.ts';
 import { ImageFindings } from './images/image-findings.ts';
 import { registerImagesView, type ImagesView } from './images/images-view.ts';
+import { registerImageLint } from './images/lint-commands.ts';
+import { registerImageOperations } from './images/operation-commands.ts';
 import { registerContextKeys } from './lab/context-keys.ts';
 import { registerLabCommands } from './lab/lab-commands.ts';
 import { registerStatusBar } from './lab/status-bar.ts';
@@ -78,6 +80,8 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     registerBuildCommands(parts),
     registerImageShell(parts),
     registerFiles(parts),
+    registerImageOperations(parts),
+    registerImageLint(parts, findings),
     new NodeTerminals(parts),
     new SettingsPanels(parts, context.extensionUri),
     followTrouble(parts),

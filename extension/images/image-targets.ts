@@ -28,6 +28,21 @@ export async function targetImages(
   return picked.map((choice) => choice.image);
 }
 
+/** The one image that a command works on: the row, a name, or what the user picks. */
+export async function targetImage(
+  { connection }: Parts,
+  [item]: unknown[],
+  title: string,
+  valid: (image: ImageInfo) => boolean = () => true,
+): Promise<ImageInfo> {
+  if (item !== undefined) return imageOf(connection.model, item);
+  const offered = choices(connection.model.images.filter(valid));
+  if (offered.length === 0) throw new BootyardError('image.none', 'There is no image for that.');
+  const picked = await vscode.window.showQuickPick(offered, { title, matchOnDescription: true });
+  if (!picked) throw new vscode.CancellationError();
+  return picked.image;
+}
+
 function imageOf(model: LabModel, item: unknown): ImageInfo {
   const name = item instanceof ImageElement ? item.name : String(item);
   const image = model.image(name);
@@ -58,6 +73,21 @@ export async function askImageName(model: LabModel, title: string, value: string
     prompt: 'Name of the image',
     value,
     validateInput: (text) => imageNameProblem(text.trim()) ?? replaceWarning(model, text.trim()),
+  });
+  if (name === undefined) throw new vscode.CancellationError();
+  return name.trim();
+}
+
+/** Asks for a name that no image has. */
+export async function askNewImageName(model: LabModel, title: string, value: string): Promise<string> {
+  const name = await vscode.window.showInputBox({
+    title,
+    prompt: 'Name of the image',
+    value,
+    validateInput: (text) => {
+      const taken = model.image(text.trim()) ? `There is an image "${text.trim()}" already.` : undefined;
+      return imageNameProblem(text.trim()) ?? taken;
+    },
   });
   if (name === undefined) throw new vscode.CancellationError();
   return name.trim();

@@ -32,13 +32,19 @@ suite('lab', () => {
   test('the Images view shows size, layers and labels', async () => {
     const { connection, images } = await bootyard();
     await when('the image', [connection.model.onChanged], () => connection.model.image(IMAGE));
-    const [element, ...others] = images.tree.getChildren();
+    const [group, ...groups] = images.tree.getChildren();
+    assert.ok(group);
+    assert.deepEqual(groups, []);
+    assert.equal(images.tree.getTreeItem(group).label, 'Default Images');
+    const [element, ...others] = images.tree.getChildren(group);
     assert.ok(element);
     assert.deepEqual(others, []);
+    assert.equal(images.tree.getParent(element), group);
     const item = images.tree.getTreeItem(element);
     assert.equal(item.label, IMAGE);
     assert.match(String(item.description), /^[\d.]+ MB$/);
-    const { tooltip } = images.tree.resolveTreeItem(item, element);
+    const token = new vscode.CancellationTokenSource().token;
+    const { tooltip } = await images.tree.resolveTreeItem(item, element, token);
     assert.ok(tooltip instanceof vscode.MarkdownString);
     assert.match(tooltip.value, /walt\\\.node\\\.models/);
   });
