@@ -292,10 +292,15 @@ async function main(): Promise<void> {
     changed,
     log,
   });
-  /** Image rows and the lab's line depend on nodes. */
+  let publishing: NodeJS.Timeout | undefined;
+  /** Image rows and the lab's line depend on nodes. A burst of changes is told once: there may be many images. */
   function changed(): void {
     ports.changed();
     lintQueue.wake();
+    publishing ??= setTimeout(publishImages, 20);
+  }
+  function publishImages(): void {
+    publishing = undefined;
     void imageInfos(parts)
       .then((all) => {
         api.publishChange({ type: 'images', images: all });

@@ -77,7 +77,11 @@ describe('what the check has found', () => {
       message: '[a](command:b)',
       fix: 'F.',
     };
-    const text = imageTooltip(image('a', { lint: bad }), 0, Array(7).fill(finding));
+    const text = imageTooltip(
+      image('a', { lint: bad }),
+      0,
+      Array.from({ length: 7 }, () => finding),
+    );
     expect(text).toContain('| Check | 1 error, 2 warnings |');
     expect(text).toContain('own 400 B, shared 600 B');
     expect(text.match(/\$\(error\)/g)).toHaveLength(5);

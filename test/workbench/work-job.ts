@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestLab } from '../support/lab.ts';
 import { BuildJob } from './build-job.ts';
+import { ImageTreeJob } from './imagetree-job.ts';
 import { LookJob } from './look-job.ts';
 import { Person } from './person.ts';
 import { ReachJob } from './reach-job.ts';
@@ -26,6 +27,7 @@ export async function runWorkJob(
   const steps = [
     beginning(person, lab),
     ...reachSteps(reach, new LookJob(person, lab)),
+    ...new ImageTreeJob(person, lab, workbench.workspace).steps(),
     ...buildSteps(new BuildJob(person, lab, workbench.workspace)),
     ...settingsSteps(settings),
     ...endSteps(reach, settings),

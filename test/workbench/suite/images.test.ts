@@ -41,7 +41,8 @@ suite('images', () => {
     rmSync(folder, { recursive: true });
     assert.equal(made.name, 'made:here');
     await when('the image', [connection.model.onChanged], () => connection.model.image('made:here'));
-    assert.equal(images.tree.getChildren().length, 2);
+    const groups = images.tree.getChildren().map((group) => images.tree.getTreeItem(group).label);
+    assert.deepEqual(groups, ['Default Images', 'Own Images']);
     await vscode.commands.executeCommand('bootyard.image.remove', 'made:here', undefined, { force: true });
     await when('removal', [connection.model.onChanged], () => !connection.model.image('made:here'));
   });
