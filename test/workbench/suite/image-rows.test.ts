@@ -1,5 +1,5 @@
 import * as assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, suiteSetup, suiteTeardown, test } from 'mocha';
@@ -32,7 +32,8 @@ suite('many images', () => {
   const folder = mkdtempSync(join(tmpdir(), 'root-'));
   suiteSetup(async () => {
     const { connection } = await bootyard();
-    writeFileSync(join(folder, 'file'), 'small\n');
+    mkdirSync(join(folder, 'etc'));
+    writeFileSync(join(folder, 'etc/hostname'), 'small\n');
     const [first = '', ...others] = names;
     const labels = { 'walt.node.models': 'pc-x86-64', number: '0' };
     await connection.call('image.import', { path: folder, name: first, labels });

@@ -41,8 +41,10 @@ suite('images', () => {
     rmSync(folder, { recursive: true });
     assert.equal(made.name, 'made:here');
     await when('the image', [connection.model.onChanged], () => connection.model.image('made:here'));
-    const groups = images.tree.getChildren().map((group) => images.tree.getTreeItem(group).label);
-    assert.deepEqual(groups, ['Default Images', 'Own Images']);
+    const groups = (): unknown[] =>
+      images.tree.getChildren().map((group) => images.tree.getTreeItem(group).label);
+    await when('its group', [images.tree.onDidChangeTreeData], () => groups().length === 2);
+    assert.deepEqual(groups(), ['Default Images', 'Own Images']);
     await vscode.commands.executeCommand('bootyard.image.remove', 'made:here', undefined, { force: true });
     await when('removal', [connection.model.onChanged], () => !connection.model.image('made:here'));
   });
