@@ -5,7 +5,16 @@ import { saveLayerIndex } from './layer-index.ts';
 import type { LayoutFolder } from './layout-folder.ts';
 import { imageModels } from './names.ts';
 import { savePacked } from './packed.ts';
-import { Config, type Descriptor, hexOf, labelsOf, Manifest, MediaType, ORIGIN, parseDocument } from './oci.ts';
+import {
+  Config,
+  type Descriptor,
+  hexOf,
+  labelsOf,
+  Manifest,
+  MediaType,
+  ORIGIN,
+  parseDocument,
+} from './oci.ts';
 
 export interface ImageRecord {
   name: string;

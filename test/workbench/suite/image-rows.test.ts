@@ -63,7 +63,7 @@ suite('many images', () => {
     assert.equal(rows.length, COUNT);
     const items = rows.map((row) => images.tree.getTreeItem(row));
     assert.equal(new Set(items.map(({ id }) => id)).size, COUNT);
-    assert.match(String(items[0]?.description), /^\d+ B · \d+ errors/);
+    assert.match(String(items[0]?.description), /^\d+ kB · \d+ errors/);
   });
 
   test('a change of one image draws one row again', async () => {
