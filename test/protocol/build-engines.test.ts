@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -15,6 +16,12 @@ const FAILURES: [string, number, RegExp][] = [
   ['COPY nothing /', 3, /\(COPY nothing \/\): .*nothing/],
   ['WORKDIR', 3, /WORKDIR/],
 ];
+
+/** Whether a process of this machine was started so. */
+function running(command: string): boolean {
+  const all = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).split('\n');
+  return all.some((line) => line.trim() === command);
+}
 
 describe.each(['docker', 'podman'] as const)('with %s', (kind) => {
   let engine: TestEngine;
@@ -117,7 +124,7 @@ describe.each(['docker', 'podman'] as const)('with %s', (kind) => {
   );
 
   it('cancelled, it ends in the engine, and leaves nothing', async () => {
-    bench.put('Dockerfile', `FROM ${BASE}\nRUN echo begun && sleep 600\n`);
+    bench.put('Dockerfile', `FROM ${BASE}\nRUN echo begun && sleep 607\n`);
     const before = await notBase();
     const cancel = new AbortController();
     const onOutput = (output: string): void => {
@@ -128,6 +135,11 @@ describe.each(['docker', 'podman'] as const)('with %s', (kind) => {
       name: 'AbortError',
     });
     expect(Date.now() - begun).toBeLessThan(60_000);
+    await until(
+      'no step',
+      () => running('sleep 607'),
+      (found) => !found,
+    );
     // The engine hears of it a moment later.
     await until('nothing left', notBase, (now) => now.join() === before.join());
     expect(bench.store.get('made')).toBeUndefined();

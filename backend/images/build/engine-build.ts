@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type Dockerode from 'dockerode';
 import { BootyardError, messageOf } from '../../errors.ts';
@@ -5,6 +6,7 @@ import type { Engine } from '../engine/connect.ts';
 import { contextTar, SENT_DOCKERFILE } from './context.ts';
 import { parseDockerfile, stepInstruction, type Dockerfile, type Instruction } from './dockerfile.ts';
 import { type EngineEvent, engineEvents } from './engine-events.ts';
+import { endPodmanStep } from './podman-step.ts';
 
 export interface EngineBuild {
   folder: string;
@@ -27,11 +29,12 @@ export async function buildInEngine({ docker, kind }: Engine, build: EngineBuild
   const parsed = parseDockerfile(build.dockerfile, build.buildArgs);
   const follower = new BuildFollower(parsed, build.onOutput);
   const before = await idOf(docker, build.tag);
+  const mark = kind === 'podman' ? `bootyard-${randomBytes(8).toString('hex')}` : undefined;
   const context = Readable.from(contextTar(build.folder, build.dockerfile, build.signal), {
     objectMode: false,
   });
   try {
-    const stream = await start(docker, context, build, follower);
+    const stream = await start(docker, context, build, follower, mark);
     try {
       for await (const event of engineEvents(stream)) follower.take(event);
     } catch (error) {
@@ -44,6 +47,7 @@ export async function buildInEngine({ docker, kind }: Engine, build: EngineBuild
     if (before !== undefined && before !== id) await forget(docker, before);
     return id;
   } catch (error) {
+    if (build.signal.aborted && mark !== undefined) await endPodmanStep(mark);
     // What was ready before it failed has no name, and nobody would remove it.
     if (follower.last !== undefined) await forget(docker, follower.last);
     build.signal.throwIfAborted();
@@ -58,6 +62,7 @@ async function start(
   context: Readable,
   { buildArgs, tag, network, signal }: EngineBuild,
   follower: BuildFollower,
+  mark: string | undefined,
 ): Promise<NodeJS.ReadableStream> {
   const options = {
     t: tag,
@@ -67,6 +72,7 @@ async function start(
     forcerm: true,
     abortSignal: signal,
     ...(network === undefined ? {} : { networkmode: network }),
+    ...(mark === undefined ? {} : { extrahosts: JSON.stringify([`${mark}:127.0.0.1`]) }),
   };
   try {
     return await docker.buildImage(context, options);
