@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BootyardError, messageOf } from '../errors.ts';
 import type { NodeStep } from '../images/build/dockerfile.ts';
@@ -68,8 +69,18 @@ async function removeImage(client: Calls, name: string): Promise<void> {
   }
 }
 
+/** Images between the steps of a build say which process made them, so that a later build can tell what one that was killed has left. */
 function stepImage(): string {
-  return `bootyard-step-${randomBytes(4).toString('hex')}`;
+  return `bootyard-step-${process.pid}-${randomBytes(4).toString('hex')}`;
+}
+
+/** Removes what builds that were killed have left in the store. */
+export async function sweepSteps(client: Pick<ApiClient, 'call'>): Promise<void> {
+  for (const { name } of await client.call('image.list', {})) {
+    const pid = /^bootyard-step-(\d+)-[0-9a-f]{8}$/.exec(name)?.[1];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    await client.call('image.remove', { images: [name] }).catch(() => undefined);
+  }
 }
 
 type Run = (node: string) => Promise<void>;

@@ -20,7 +20,7 @@ import { chooseEngine, type Engine } from '../images/engine/connect.ts';
 import { fetchFromEngine } from '../images/engine/fetch.ts';
 import { engineImage } from '../images/engine/images.ts';
 import { imageModels, imageName } from '../images/names.ts';
-import { runOnNode, wayBack } from './build-on-node.ts';
+import { runOnNode, sweepSteps, wayBack } from './build-on-node.ts';
 import type { ApiClient } from './client.ts';
 import type { Progress, Result } from './contract.ts';
 
@@ -176,6 +176,7 @@ class Build {
     const undo: (() => Promise<unknown>)[] = [];
     let base: { base?: string } = {};
     let after: NodeStep | undefined;
+    if (steps.length > 0) await sweepSteps(this.#client);
     if (steps.length > 0 && node !== undefined) undo.push(await wayBack(this.#client, node));
     try {
       for (const [at, until] of [...steps, undefined].entries()) {
