@@ -97,7 +97,7 @@ function buildSteps(build: BuildJob): Step[] {
     },
     { title: 'a step that fails is marked at its line', run: () => build.showFailure() },
     { title: 'edited and built again, the node boots it', run: () => build.buildAgain('vnode2') },
-    { title: 'watched, a save builds again', run: () => build.watch('vnode2') },
+    { title: 'watched, a save builds again', run: () => build.watch() },
     { title: 'the engine ends, and nothing of it is left', run: () => build.end() },
   ];
 }
