@@ -6,7 +6,7 @@ import { TestLab } from '../support/lab.ts';
 import { median } from './import.ts';
 import type { BenchRow } from './row.ts';
 
-const ROUNDS = 3;
+const ROUNDS = Number(process.env.BOOTYARD_BENCH_ROUNDS ?? 3);
 const IMAGE = 'built';
 
 /**
