@@ -1,5 +1,5 @@
-import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Locator } from 'playwright-core';
 import { TestEngine } from '../support/engines.ts';
 import { until, type TestLab } from '../support/lab.ts';
@@ -13,6 +13,7 @@ export class BuildJob {
   readonly #lab: TestLab;
   readonly #workspace: string;
   readonly #socket: string;
+  readonly #podmanSocket: string;
   #engine: TestEngine | undefined;
   #bootedAt: string | null = null;
 
@@ -20,8 +21,10 @@ export class BuildJob {
     this.#person = person;
     this.#lab = lab;
     this.#workspace = workspace;
-    // Where a rootless Docker of the user would listen.
-    this.#socket = join(lab.env.XDG_RUNTIME_DIR ?? '', 'docker.sock');
+    // Where rootless engines of the user would listen.
+    const runtime = lab.env.XDG_RUNTIME_DIR ?? '';
+    this.#socket = join(runtime, 'docker.sock');
+    this.#podmanSocket = join(runtime, 'podman/podman.sock');
   }
 
   async open(): Promise<void> {
@@ -84,8 +87,21 @@ export class BuildJob {
 
   async end(): Promise<void> {
     await this.#engine?.stop();
-    rmSync(this.#socket, { force: true });
+    for (const socket of [this.#socket, this.#podmanSocket]) rmSync(socket, { force: true });
     await this.#person.noToast();
+  }
+
+  /** Rootless, of another user: it answers where the user's own would. */
+  async withPodman(node: string): Promise<void> {
+    await this.#engine?.stop();
+    rmSync(this.#socket);
+    this.#engine = await TestEngine.podman();
+    mkdirSync(dirname(this.#podmanSocket), { recursive: true });
+    symlinkSync(this.#engine.socket, this.#podmanSocket);
+    this.#put('version', 'four\n');
+    await this.#lens('Build and Boot').click();
+    await this.#person.terminalShows(/STEP 2\/2: COPY version[^]*rebooted: vnode2/, PANEL_TERMINAL);
+    await this.#boots(node, 'four\n');
   }
 
   /** On the image, anew, with this in it. */

@@ -98,6 +98,10 @@ function buildSteps(build: BuildJob): Step[] {
     { title: 'a step that fails is marked at its line', run: () => build.showFailure() },
     { title: 'edited and built again, the node boots it', run: () => build.buildAgain('vnode2') },
     { title: 'watched, a save builds again', run: () => build.watch() },
+    // A build with rootless Podman takes long, and a boot more.
+    ...(process.env.BOOTYARD_TEST_ALL
+      ? [{ title: 'Podman builds it, too, and the node boots it', run: () => build.withPodman('vnode2') }]
+      : []),
     { title: 'the engine ends, and nothing of it is left', run: () => build.end() },
   ];
 }
