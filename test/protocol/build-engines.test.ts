@@ -2,6 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { chooseEngine } from '../../backend/images/engine/connect.ts';
+import { listEngineImages } from '../../backend/images/engine/images.ts';
 import { messageOf } from '../../backend/errors.ts';
 import { node } from '../support/api-lab.ts';
 import { BASE, BuildBench } from '../support/builds.ts';
@@ -59,6 +61,9 @@ describe.each(['docker', 'podman'] as const)('with %s', (kind) => {
     expect(await bench.file('made', 'etc/motd')).toBe('hello\n');
     expect(await bench.file('made', 'etc/built')).toBe('built\n');
     const left = await bench.left();
+    // They are not listed beside the store's own.
+    const found = await chooseEngine(`unix://${engine.socket}`);
+    expect(await listEngineImages(found)).toEqual([]);
     expect(left).toEqual([
       'localhost/bootyard-build/made:latest',
       expect.stringMatching(BASE_NAME) as string,

@@ -45,6 +45,8 @@ const Inspected = z.looseObject({
 });
 export const MODELS_LABEL = 'walt.node.models';
 const NONE = '<none>:<none>';
+/** What builds have put there (`images/build`): the store has it under the user's name. */
+const OF_BUILDS = /^localhost\/bootyard-(?:build|store)\//;
 
 /** The images of an engine that have a name; by default those that are made for nodes. */
 export async function listEngineImages(
@@ -56,7 +58,7 @@ export async function listEngineImages(
   return Listed.parse(listed)
     .map(({ Id, RepoTags, Labels: labels, Created, Size }) => ({
       id: bare(Id),
-      names: (RepoTags ?? []).filter((name) => name !== NONE).map(shortName),
+      names: (RepoTags ?? []).filter((name) => name !== NONE && !OF_BUILDS.test(name)).map(shortName),
       labels: labels ?? {},
       created: new Date(Created * 1000).toISOString(),
       sizeBytes: Size,
