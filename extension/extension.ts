@@ -29,6 +29,7 @@ import { registerRunCommands } from './nodes/run-commands.ts';
 import { registerSaveCommands } from './nodes/save-commands.ts';
 import { SettingsPanels } from './nodes/settings/settings-panels.ts';
 import { registerSnapshotCommands } from './nodes/snapshots/snapshot-commands.ts';
+import { registerRegistryCommands } from './registries/registry-commands.ts';
 import { ErrorReporter } from './ui/errors.ts';
 import { withProgress } from './ui/progress.ts';
 import { TextDocuments } from './ui/text-documents.ts';
@@ -82,6 +83,7 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     registerFiles(parts),
     registerImageOperations(parts),
     registerImageLint(parts, findings),
+    registerRegistryCommands(parts, context),
     new NodeTerminals(parts),
     new SettingsPanels(parts, context.extensionUri),
     followTrouble(parts),

@@ -24,6 +24,11 @@ import { type Calls, checkOverwrite, type Cloned, type CloneRequest } from './cl
 import { cloneFromEngine } from './engine-images.ts';
 import { registries } from './registry-list.ts';
 
+export {
+  type Credentials,
+  type CredentialSource,
+  dockerCredentials,
+} from '../images/registry/docker-config.ts';
 export type { FoundImage } from '../images/registry/search.ts';
 export type { Cloned, CloneRequest } from './clone-rules.ts';
 
@@ -156,6 +161,11 @@ async function fetchImage(
     if (!(error instanceof BootyardError) || error.code !== 'image.layerGone') throw error;
     return round();
   }
+}
+
+/** Throws `registry.denied` when the registry does not take the login of `options.credentials`. */
+export function checkLogin(registry: Registry, options: RegistryOptions = {}): Promise<void> {
+  return withClient(registry, options, (client) => client.ping(options.signal));
 }
 
 export interface PublishRequest {

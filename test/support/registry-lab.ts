@@ -61,7 +61,7 @@ export class RegistryLab {
       },
     };
     const parts = new Proxy(
-      { nodes, images: this.store, imagesChanged: () => {} },
+      { nodes, images: this.store, linter: { known: () => undefined }, imagesChanged: () => {} },
       {
         get: (known, name) => Reflect.get(known, name) ?? unused,
       },

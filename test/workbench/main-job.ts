@@ -1,8 +1,10 @@
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import type { TestLab } from '../support/lab.ts';
 import { ImageJob } from './image-job.ts';
 import { NodeJob } from './node-job.ts';
 import { Person } from './person.ts';
+import { RegistryJob } from './registry-job.ts';
 import type { TestResult } from './results.ts';
 import { runSteps, type Step } from './steps.ts';
 import type { Workbench } from './workbench.ts';
@@ -14,12 +16,19 @@ export async function runMainJob(
   workbench: Workbench,
   logs: string,
   pictures: boolean,
+  lab: TestLab,
 ): Promise<TestResult[]> {
   const person = new Person(workbench);
+  const registries = new RegistryJob(person, lab, dirname(workbench.workspace));
   const images = new ImageJob(person, workbench.workspace, join(workbench.cache, 'bootyard'));
   const nodes = new NodeJob(person);
   if (pictures) mkdirSync(docs, { recursive: true });
-  const steps = [...beginning(nodes), ...imageSteps(images), ...nodeSteps(nodes, images)];
+  const steps = [
+    ...beginning(nodes),
+    ...imageSteps(images),
+    ...registries.steps(),
+    ...nodeSteps(nodes, images),
+  ];
   return runSteps(workbench.page, 'main job', steps, { logs, album: pictures ? docs : logs });
 }
 

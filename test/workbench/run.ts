@@ -86,8 +86,8 @@ async function runAll(): Promise<TestResult[]> {
     if (wanted('main')) {
       console.log('\nthe main job, by mouse and keyboard');
       results.push(
-        ...(await inWorkbench(browser, 'main', vsix, (workbench) =>
-          runMainJob(workbench, logs, flags.includes('--pictures')),
+        ...(await inWorkbench(browser, 'main', vsix, (workbench, _, lab) =>
+          runMainJob(workbench, logs, flags.includes('--pictures'), lab),
         )),
       );
     }

@@ -30,6 +30,8 @@ const Errors = z.looseObject({
   errors: z.array(z.looseObject({ code: z.string(), message: z.string().optional() })),
 });
 
+type Method = 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'PUT';
+
 /** What a request is for: it decides the scope of the token. */
 export type Access = 'pull' | 'pull,push';
 
@@ -71,6 +73,12 @@ export class RegistryClient {
   async userName(signal?: AbortSignal): Promise<string | undefined> {
     const credentials = await this.#authorizer.credentials(signal);
     return credentials && !credentials.isToken && credentials.username ? credentials.username : undefined;
+  }
+
+  /** Asks whether the registry speaks to us ("Determining Support"), with a login where it wants one. */
+  async ping(signal?: AbortSignal): Promise<void> {
+    const url = new URL('/v2/', this.registry.url);
+    await (await this.request('GET', url, 'registry:catalog:*', { signal })).body.dump();
   }
 
   /** A manifest or index by tag or digest; undefined when there is none. */
@@ -167,12 +175,7 @@ export class RegistryClient {
   }
 
   /** A request about a repository; `path` is what stands behind its name. */
-  call(
-    method: 'GET' | 'HEAD' | 'POST' | 'PUT',
-    repository: string,
-    path: string,
-    options: CallOptions = {},
-  ): Promise<Response> {
+  call(method: Method, repository: string, path: string, options: CallOptions = {}): Promise<Response> {
     return this.request(method, this.url(repository, path), this.scope(repository, options.access), options);
   }
 
@@ -189,12 +192,7 @@ export class RegistryClient {
   }
 
   /** Sends with what is known of the login, answers one 401, and makes a sentence of what the caller does not handle. */
-  async request(
-    method: 'GET' | 'HEAD' | 'POST' | 'PUT',
-    url: URL,
-    scope: string,
-    options: CallOptions = {},
-  ): Promise<Response> {
+  async request(method: Method, url: URL, scope: string, options: CallOptions = {}): Promise<Response> {
     const { handled = [], headers, body, signal } = options;
     const isOwn = url.origin === new URL(this.registry.url).origin;
     const send = (authorization: string | undefined): Promise<Response> =>
@@ -227,6 +225,7 @@ export class RegistryClient {
       return new BootyardError(
         'registry.denied',
         `The registry '${label}' does not allow that (${because}).`,
+        { registry: label },
       );
     }
     if (status === 429 || status >= 500) {
@@ -242,10 +241,12 @@ export class RegistryClient {
     const known = await this.#authorizer.credentials(signal);
     const { label } = this.registry;
     const host = this.#host === 'registry-1.docker.io' ? '' : ` ${this.#host}`;
+    const again = known?.from === undefined ? ` with \`docker login${host}\`` : '';
+    const where = known?.from ?? ' in your Docker configuration';
     const sentence = known
-      ? `The registry '${label}' refuses the login of '${known.username}' in your Docker configuration, or that user may not do this: log in again with \`docker login${host}\`.`
+      ? `The registry '${label}' refuses the login of '${known.username}'${where}, or that user may not do this: log in again${again}.`
       : `The registry '${label}' wants a login: use \`docker login${host}\`, Bootyard reads Docker's configuration.`;
-    return new BootyardError('registry.denied', sentence);
+    return new BootyardError('registry.denied', sentence, { registry: label });
   }
 
   wrongDigest(what: string, digest: string): BootyardError {

@@ -10,6 +10,8 @@ export interface Credentials {
   /** a password, or with `isToken` an OAuth2 refresh token */
   secret: string;
   isToken: boolean;
+  /** where it is kept, as part of a sentence (`' in this editor'`); Docker's configuration without it */
+  from?: string;
 }
 /** `host`: name, and the port if it is not that of https; undefined when nothing is known of it */
 export type CredentialSource = (host: string, signal?: AbortSignal) => Promise<Credentials | undefined>;
