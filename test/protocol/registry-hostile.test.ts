@@ -135,6 +135,27 @@ describe('a transfer that breaks off', () => {
   });
 });
 
+test('a clone that was killed in the middle of a layer is gone on with, from its last byte on disk', async () => {
+  proxy.tamper = (exchange) => {
+    if (!isLayer(exchange)) return false;
+    exchange.response.writeHead(exchange.status, exchange.headers);
+    exchange.response.write(exchange.body.subarray(0, exchange.body.length / 2));
+    return true;
+  };
+  const screen = lab.cli.terminal(['image', 'clone', 'own:me/big']);
+  await screen.shows('Fetching 1.');
+  screen.end('SIGKILL');
+  await screen.exit;
+  const part = lab.downloads().find((name) => name.endsWith('.part')) ?? '';
+  const { size } = statSync(join(lab.storeFolder, 'bootyard/downloads', part));
+  expect(size).toBeGreaterThan(1_000_000);
+  proxy.tamper = () => false;
+  proxy.requests.length = 0;
+  await lab.run('image', 'clone', 'own:me/big');
+  expect(layerRequests().map(({ range }) => range)).toEqual([`bytes=${size}-`]);
+  expect(lab.downloads()).toEqual([]);
+});
+
 describe('sending', () => {
   const isUpload = ({ method, path }: Exchange): boolean =>
     method === 'PUT' && path.includes('/blobs/uploads/');

@@ -99,8 +99,8 @@ export class Screen {
     this.#pty.write(keys);
   }
 
-  end(): void {
-    this.#pty.kill();
+  end(signal?: string): void {
+    this.#pty.kill(signal);
   }
 
   /** Resolves when `part` is on the screen, behind its first `after` characters. */

@@ -33,9 +33,14 @@ export async function uploadBlob(
   onBytes: (count: number) => void,
 ): Promise<void> {
   const upload = new BlobUpload(to, file, blob, signal, onBytes);
+  await retried(signal, () => upload.run());
+}
+
+/** Again when the registry cannot be reached, or breaks off. */
+async function retried<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await upload.run();
+      return await work();
     } catch (error) {
       signal?.throwIfAborted();
       const isPassing = error instanceof BootyardError && PASSING.has(error.code);
@@ -188,7 +193,9 @@ export async function uploadBytes(
   signal?: AbortSignal,
 ): Promise<{ digest: string; size: number }> {
   const blob = { digest: digestOf(bytes), size: bytes.length };
-  if (!(await to.client.hasBlob(to.repository, blob.digest, signal))) await put(to, blob, bytes, signal);
+  await retried(signal, async () => {
+    if (!(await to.client.hasBlob(to.repository, blob.digest, signal))) await put(to, blob, bytes, signal);
+  });
   return blob;
 }
 
