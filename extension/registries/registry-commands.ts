@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os';
 import * as vscode from 'vscode';
 import { type Registry, registries } from '../../backend/api/registry-list.ts';
+import type * as Registries from '../../backend/api/registries.ts';
 import type { Cloned, FoundImage, Published, RegistryOptions } from '../../backend/api/registries.ts';
 import { BootyardError } from '../../backend/errors.ts';
 import { labEnvironment } from '../daemon/lab-access.ts';
@@ -11,7 +12,7 @@ import { withConsent } from '../ui/consent.ts';
 import { type Task, withProgress } from '../ui/progress.ts';
 import { credentialsOf, SecretLogins } from './secret-logins.ts';
 
-type Api = typeof import('../../backend/api/registries.ts');
+type Api = typeof Registries;
 
 /** Images from and to registries. Transfers run in this process, with logins of the editor or of Docker. */
 export function registerRegistryCommands(
