@@ -47,6 +47,7 @@ const ARGUMENTS: Readonly<Record<string, Source>> = {
   // What stands behind the colon would have to be asked of the registry.
   link: () => labels().map((label) => `${label}:`),
   'registry remove label': labels,
+  'registry expose port': () => ['none'],
 };
 
 const OPTIONS: Readonly<Record<string, Source>> = {

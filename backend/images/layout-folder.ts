@@ -19,12 +19,14 @@ const DOWNLOAD_MS = 7 * 24 * 3600_000;
 /**
  * A folder that is an OCI image layout (image-spec 1.1, "image-layout.md"), and beside it what Bootyard derives:
  * `bootyard/layers/<digest>` (index of a layer), `bootyard/trees/<image id>` (merged tree), `bootyard/manifests/<image id>`
- * (checksums; also of images that are gone), `bootyard/tmp`, and the `TransferFolders`.
+ * (checksums; also of images that are gone), `bootyard/tmp`, `bootyard/registry`, and the `TransferFolders`.
  * Every file appears by a rename; index.json is replaced last, so a crash leaves at most files that nothing refers to.
  */
 export class LayoutFolder {
   readonly temporary: string;
   readonly transfers: TransferFolders;
+  /** what was pushed to the lab's registry, as it was pushed (`lab-registry/pushed-folder.ts`) */
+  readonly pushed: string;
   readonly #blobs: string;
   readonly #layers: string;
   readonly #trees: string;
@@ -39,13 +41,22 @@ export class LayoutFolder {
     this.#manifests = join(folder, 'bootyard/manifests');
     this.temporary = join(folder, 'bootyard/tmp');
     this.#index = join(folder, 'index.json');
+    this.pushed = join(folder, 'bootyard/registry');
     this.transfers = {
       blobs: this.#blobs,
       downloads: join(folder, 'bootyard/downloads'),
       compressed: join(folder, 'bootyard/compressed'),
     };
     const { downloads, compressed } = this.transfers;
-    for (const made of [this.#blobs, this.#layers, this.#trees, this.#manifests, downloads, compressed])
+    for (const made of [
+      this.#blobs,
+      this.#layers,
+      this.#trees,
+      this.#manifests,
+      this.pushed,
+      downloads,
+      compressed,
+    ])
       mkdirSync(made, { recursive: true });
     rmSync(this.temporary, { recursive: true, force: true });
     mkdirSync(this.temporary);
@@ -114,7 +125,7 @@ export class LayoutFolder {
 
   /** Bytes on disk: of each blob by its digest, of what is derived from them, and of work under way. */
   sizes(): { blobs: Map<string, number>; derived: number; temporary: number } {
-    const derived = [this.#layers, this.#trees, this.#manifests].map(sizesIn);
+    const derived = [this.#layers, this.#trees, this.#manifests, this.pushed].map(sizesIn);
     const sum = (sizes: Iterable<number>): number => [...sizes].reduce((total, size) => total + size, 0);
     return {
       blobs: sizesIn(this.#blobs),

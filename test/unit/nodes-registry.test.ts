@@ -26,6 +26,7 @@ describe('names', () => {
     ['a'.repeat(64), 'a name has at most 63 characters'],
     ['all-nodes', 'this word is reserved'],
     ['server', 'this word is reserved'],
+    ['registry', 'this word is reserved'],
   ])('%j is none', (name, problem) => {
     expect(() => checkName(name)).toThrow(`Failed: invalid node name`);
     expect(() => checkName(name)).toThrow(problem);
