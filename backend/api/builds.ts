@@ -249,13 +249,13 @@ class Build {
     if (!image)
       throw new BootyardError('build.lost', 'The engine has lost the image that it built: build again.');
     const { there, folders } = await this.#client.call('image.transfer', { layers: image.layers });
-    const known = new Set(there);
+    const known = { layers: new Set(there), blobs: folders.blobs };
     const control = { signal, progress: onProgress };
     const done = await fetchFromEngine(this.#engine, image, known, folders.downloads, control, (layout) =>
       use(layout, { signal, onProgress }),
     );
     const { content } = await this.#client.call('image.transfer', { image: done.image.name });
-    const fresh = (content?.layers ?? []).filter(({ digest }) => !known.has(digest));
+    const fresh = (content?.layers ?? []).filter(({ digest }) => !known.layers.has(digest));
     return { ...done, movedBytes: fresh.reduce((sum, { size }) => sum + size, 0) };
   }
 }

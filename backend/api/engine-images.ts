@@ -53,8 +53,13 @@ export async function findEngineImage(
   const control = { ...(signal ? { signal } : {}), ...(onProgress ? { progress: onProgress } : {}) };
   const round = async (name: string, force: boolean): Promise<Result<'image.import'>> => {
     const { there, folders } = await client.call('image.transfer', { layers: image.layers });
-    return fetchFromEngine(engine, image, new Set(there), folders.downloads, control, (path) =>
-      client.call('image.import', { path, name, force }, { signal, onProgress }),
+    return fetchFromEngine(
+      engine,
+      image,
+      { layers: new Set(there), blobs: folders.blobs },
+      folders.downloads,
+      control,
+      (path) => client.call('image.import', { path, name, force }, { signal, onProgress }),
     );
   };
   const fetch = async (name: string, force: boolean): Promise<Result<'image.import'>> => {

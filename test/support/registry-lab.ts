@@ -61,7 +61,13 @@ export class RegistryLab {
       },
     };
     const parts = new Proxy(
-      { nodes, images: this.store, linter: { known: () => undefined }, imagesChanged: () => {} },
+      {
+        nodes,
+        images: this.store,
+        linter: { known: () => undefined },
+        engines: { list: () => [] },
+        imagesChanged: () => {},
+      },
       {
         get: (known, name) => Reflect.get(known, name) ?? unused,
       },

@@ -71,6 +71,12 @@ export class RegistryServer {
     this.#sweeper = setInterval(() => this.#uploads.sweep(), SWEEP_MS).unref();
   }
 
+  /** The port that it got, where 0 was asked for. */
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === 'object' && address !== null ? address.port : this.#parts.port;
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#sweeper);
     if (this.#server.listening) {
