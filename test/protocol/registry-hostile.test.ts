@@ -42,6 +42,13 @@ const cut = ({ response, status, headers, body }: Exchange): true => {
   response.write(body.subarray(0, body.length / 2), () => response.destroy());
   return true;
 };
+/** Sends half of a layer, and then nothing. */
+const stall = (exchange: Exchange): boolean => {
+  if (!isLayer(exchange)) return false;
+  exchange.response.writeHead(exchange.status, exchange.headers);
+  exchange.response.write(exchange.body.subarray(0, exchange.body.length / 2));
+  return true;
+};
 /** Files of the store: nothing may be left of what was refused. */
 const stored = (): string[] =>
   readdirSync(lab.storeFolder, { recursive: true })
@@ -118,12 +125,7 @@ describe('a transfer that breaks off', () => {
   });
 
   test('is cancelled by ctrl-C, and says how far it is', async () => {
-    proxy.tamper = (exchange) => {
-      if (!isLayer(exchange)) return false;
-      exchange.response.writeHead(exchange.status, exchange.headers);
-      exchange.response.write(exchange.body.subarray(0, exchange.body.length / 2));
-      return true;
-    };
+    proxy.tamper = stall;
     const screen = lab.cli.terminal(['image', 'clone', 'own:me/big']);
     await screen.shows('Fetching 1.');
     screen.type('\u0003');
@@ -136,12 +138,7 @@ describe('a transfer that breaks off', () => {
 });
 
 test('a clone that was killed in the middle of a layer is gone on with, from its last byte on disk', async () => {
-  proxy.tamper = (exchange) => {
-    if (!isLayer(exchange)) return false;
-    exchange.response.writeHead(exchange.status, exchange.headers);
-    exchange.response.write(exchange.body.subarray(0, exchange.body.length / 2));
-    return true;
-  };
+  proxy.tamper = stall;
   const screen = lab.cli.terminal(['image', 'clone', 'own:me/big']);
   await screen.shows('Fetching 1.');
   screen.end('SIGKILL');
