@@ -11,7 +11,7 @@ const IMAGE = 'built-here';
 export class BuildJob {
   readonly #person: Person;
   readonly #lab: TestLab;
-  readonly #workspace: string;
+  readonly #folder: string;
   readonly #socket: string;
   readonly #podmanSocket: string;
   #engine: TestEngine | undefined;
@@ -20,7 +20,8 @@ export class BuildJob {
   constructor(person: Person, lab: TestLab, workspace: string) {
     this.#person = person;
     this.#lab = lab;
-    this.#workspace = workspace;
+    this.#folder = join(workspace, 'built');
+    mkdirSync(this.#folder);
     // Where rootless engines of the user would listen.
     const runtime = lab.env.XDG_RUNTIME_DIR ?? '';
     this.#socket = join(runtime, 'docker.sock');
@@ -32,8 +33,8 @@ export class BuildJob {
     this.#put('version', 'one\n');
     await this.#person.page.keyboard.press('Control+P');
     const input = this.#person.page.locator('.quick-input-widget input[type="text"]').first();
-    await input.fill('Dockerfile');
-    await this.#person.pick('Dockerfile');
+    await input.fill('built/Dockerfile');
+    await this.#person.pick('built');
     await this.#lens('Build and Boot').waitFor();
     await this.#lens('Watch').waitFor();
   }
@@ -118,7 +119,7 @@ export class BuildJob {
   }
 
   #put(name: string, content: string): void {
-    writeFileSync(join(this.#workspace, name), content);
+    writeFileSync(join(this.#folder, name), content);
   }
 
   /** A line at the end of the file, which the build saves. */
