@@ -119,7 +119,9 @@ export class ImagesTree implements vscode.TreeDataProvider<ImagesElement>, vscod
     item.description = String(count);
     item.iconPath = new vscode.ThemeIcon(source.icon);
     item.contextValue = 'imageGroup';
-    item.accessibilityInformation = { label: `${source.label}, ${count} images` };
+    item.accessibilityInformation = {
+      label: `${source.label}, ${count} ${count === 1 ? 'image' : 'images'}`,
+    };
     return item;
   }
 

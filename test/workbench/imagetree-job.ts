@@ -41,7 +41,7 @@ export class ImageTreeJob {
 
   async #groupsAndBadge(): Promise<void> {
     const { page } = this.#person;
-    await this.#person.row('Default Images, 1 images').waitFor();
+    await this.#person.row('Default Images, 1 image').waitFor();
     const row = this.#person.row(`${IMAGE}, `);
     await row.waitFor();
     // A badge is drawn by a style's content.
@@ -60,7 +60,7 @@ export class ImageTreeJob {
     await this.#person.page.locator('.quick-input-message', { hasText: 'There is an image' }).waitFor();
     await input.fill('router');
     await input.press('Enter');
-    await this.#person.row('Own Images, 1 images').waitFor();
+    await this.#person.row('Own Images, 1 image').waitFor();
     await this.#person.row('router, ').waitFor();
     await this.#lab.bootyard('image', 'label', 'router', 'walt.server.minversion=soon');
     await this.#person.row('router, ').filter({ hasText: 'warning' }).waitFor({ timeout: 60_000 });
@@ -68,13 +68,13 @@ export class ImageTreeJob {
 
   async #show(): Promise<void> {
     await this.#person.choose(this.#person.row('router, '), 'Show Image History');
-    await this.#listed('router history', /image label router walt\.server\.minversion=soon/);
+    await this.#listed('router history', /image\slabel\srouter\swalt\.server\.minversion=soon/);
     await this.#person.choose(this.#person.row('router, '), 'Show Image Details');
     await this.#listed('router details', /^labels\s+walt\./);
     await this.#person.choose(this.#person.row('router, '), 'List Differences of Images...');
     await this.#person.input('By what does which image differ from router?');
     await this.#person.pick(IMAGE);
-    await this.#listed(`router and ${IMAGE}`, /^0 added \(0 B\), 0 modified/);
+    await this.#listed(`router and ${IMAGE}`, /^0\sadded\s\(0\sB\),\s0\smodified/);
   }
 
   async #check(): Promise<void> {
