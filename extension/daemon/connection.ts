@@ -139,6 +139,11 @@ export class LabConnection implements Disposable {
       throw new BootyardError('lab.lost', 'The daemon ended while it was being asked.');
     this.#attempts = 0;
     this.#become('running');
+    // Engines may take seconds to answer; a lab is there without them.
+    client.call('engine.list', {}).then(
+      (engines) => this.#client === client && this.model.setEngines(engines),
+      (error: unknown) => this.#log(`engines are not known: ${messageOf(error)}`),
+    );
   }
 
   #lost(client: LabClient): void {

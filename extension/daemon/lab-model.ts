@@ -1,4 +1,5 @@
 import type { Change } from '../../backend/api/change.ts';
+import type { EngineInfo } from '../../backend/api/engine.ts';
 import type { ImageInfo } from '../../backend/api/image.ts';
 import type { LabStatus } from '../../backend/api/lab.ts';
 import type { StateListener, StateSnapshot } from '../../backend/api/client.ts';
@@ -26,6 +27,7 @@ export class LabModel {
   readonly #stages = new Emitter<StageReport>();
   readonly #ports = new Emitter<readonly PortInfo[]>();
   #images: readonly ImageInfo[] = [];
+  #engines: readonly EngineInfo[] = [];
   #lab: LabStatus | undefined;
 
   readonly onChanged = this.#changed.event;
@@ -38,6 +40,10 @@ export class LabModel {
   }
   get images(): ImageInfo[] {
     return [...this.#images].sort((a, b) => byName(a.name, b.name));
+  }
+  /** Container engines of this user, with their images that are made for nodes. */
+  get engines(): readonly EngineInfo[] {
+    return this.#engines;
   }
   get lab(): LabStatus | undefined {
     return this.#lab;
@@ -64,6 +70,7 @@ export class LabModel {
   clear(): void {
     this.#nodes.clear();
     this.#images = [];
+    this.#engines = [];
     this.#lab = undefined;
     this.#fireAll();
   }
@@ -100,9 +107,16 @@ export class LabModel {
         this.#ports.fire(change.ports);
         return;
       case 'engines':
+        this.setEngines(change.engines);
         return;
     }
   };
+
+  /** A snapshot has none of them. */
+  setEngines(engines: readonly EngineInfo[]): void {
+    this.#engines = engines;
+    this.#changed.fire({ type: 'images' });
+  }
 
   #fireAll(): void {
     for (const type of ['nodeList', 'images', 'lab'] as const) this.#changed.fire({ type });

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { isEngineLink } from '../../backend/api/engine-link.ts';
 import { ImageElement, type ImagesElement } from './images-tree.ts';
 
 /** What a drag of images carries: a JSON list of their names. Under the tree's own type VS Code puts data of its own. */
@@ -15,9 +16,9 @@ export class ImageDrag implements vscode.TreeDragAndDropController<ImagesElement
 
   handleDrag(elements: readonly ImagesElement[], data: vscode.DataTransfer): void {
     const images = elements.filter((element) => element instanceof ImageElement);
-    if (images.length === 0) return;
-    const names = JSON.stringify(images.map((image) => image.name));
-    data.set(IMAGES_MIME, new vscode.DataTransferItem(names));
+    // Those of engines are cloned first.
+    const names = images.map(({ name }) => name).filter((name) => !isEngineLink(name));
+    if (names.length > 0) data.set(IMAGES_MIME, new vscode.DataTransferItem(JSON.stringify(names)));
   }
 
   async handleDrop(target: ImagesElement | undefined, data: vscode.DataTransfer): Promise<void> {

@@ -1,13 +1,30 @@
 import { DEFAULT_IMAGES } from '../../backend/api/default-images.ts';
+import type { EngineInfo } from '../../backend/api/engine.ts';
 import type { ImageInfo } from '../../backend/api/image.ts';
 
-/** Where images come from. The first source that has an image shows it, so the order is that of special to general. */
+/** An image on show: of the store, or of a container engine, whose name is the link by which it is cloned. */
+export type ShownImage = ImageInfo & { readonly engine?: 'docker' | 'podman' };
+
+/** Images of engines as the view shows them: they are in no node's use, and nothing has checked them. */
+export function engineImages(engines: readonly EngineInfo[]): ShownImage[] {
+  return engines.flatMap(({ name: engine, kind, images }) =>
+    images.flatMap(({ names, id, labels, created, sizeBytes }) =>
+      names.map((name) => ({
+        ...{ name: `${engine}:${name}`, engine: kind ?? 'docker', id, labels, created, sizeBytes },
+        ...{ ownBytes: sizeBytes, inUse: false, nodes: [], layers: 0 },
+        models: (labels['walt.node.models'] ?? '').split(',').map((model) => model.trim()),
+      })),
+    ),
+  );
+}
+
+/** Where images come from. The first source that has an image shows it. */
 export interface ImageSource {
   /** stable */
   readonly id: string;
   readonly label: string;
   readonly icon: string;
-  readonly has: (image: ImageInfo) => boolean;
+  readonly has: (image: ShownImage) => boolean;
 }
 
 export const SOURCES: readonly ImageSource[] = [
@@ -23,7 +40,9 @@ export const SOURCES: readonly ImageSource[] = [
     icon: 'cloud-download',
     has: ({ origin }) => origin !== undefined,
   },
-  { id: 'own', label: 'Own Images', icon: 'archive', has: () => true },
+  { id: 'own', label: 'Own Images', icon: 'archive', has: ({ engine }) => engine === undefined },
+  { id: 'docker', label: 'Docker', icon: 'package', has: ({ engine }) => engine === 'docker' },
+  { id: 'podman', label: 'Podman', icon: 'package', has: ({ engine }) => engine === 'podman' },
 ];
 
 export const ORDERS = ['name', 'created', 'size'] as const;
@@ -43,7 +62,7 @@ export interface ImageGroup {
 }
 
 /** The groups that have images on show. `images` come in the order of their names. */
-export function arrange(images: readonly ImageInfo[], { filter, order }: Arrangement): ImageGroup[] {
+export function arrange(images: readonly ShownImage[], { filter, order }: Arrangement): ImageGroup[] {
   const words = filter
     .toLowerCase()
     .split(/\s+/)

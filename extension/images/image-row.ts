@@ -1,5 +1,6 @@
 import type { Finding, ImageInfo } from '../../backend/api/image.ts';
 import { checkText } from '../../backend/api/image-listing.ts';
+import type { ShownImage } from './image-groups.ts';
 import { ago } from '../nodes/node-row.ts';
 import { escapeMarkdown } from '../ui/markdown.ts';
 
@@ -15,7 +16,7 @@ export interface ImageRow {
   readonly accessibleLabel: string;
 }
 
-export function imageRow(image: ImageInfo): ImageRow {
+export function imageRow(image: ShownImage): ImageRow {
   const users = image.nodes.length;
   const used = users === 0 ? '' : `used by ${users} ${users === 1 ? 'node' : 'nodes'}`;
   const found = color(image) === undefined ? '' : checkText(image);
@@ -26,7 +27,7 @@ export function imageRow(image: ImageInfo): ImageRow {
     icon: image.inUse ? 'layers-active' : 'layers',
     color: color(image),
     users,
-    contextValue: image.inUse ? 'image+inUse' : 'image',
+    contextValue: image.engine ? 'engineImage' : image.inUse ? 'image+inUse' : 'image',
     accessibleLabel: [image.name, ...parts].join(', '),
   };
 }

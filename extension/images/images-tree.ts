@@ -1,8 +1,8 @@
 import * as vscode from 'vscode';
-import type { ImageInfo } from '../../backend/api/image.ts';
 import type { LabConnection } from '../daemon/connection.ts';
 import { Coalescer } from '../ui/coalescer.ts';
-import { arrange, type Arrangement, type ImageGroup, type ImageSource } from './image-groups.ts';
+import { arrange, type Arrangement, engineImages } from './image-groups.ts';
+import type { ImageGroup, ImageSource, ShownImage } from './image-groups.ts';
 import { imageRow, type ImageRow } from './image-row.ts';
 import type { ImageTooltips } from './image-tooltips.ts';
 
@@ -37,7 +37,7 @@ export class ImagesTree implements vscode.TreeDataProvider<ImagesElement>, vscod
   readonly #pending = new Coalescer<'images'>(() => this.#redraw());
   readonly #subscription;
   #arrangement: Arrangement;
-  #images = new Map<string, ImageInfo>();
+  #images = new Map<string, ShownImage>();
   #arranged: ImageGroup[] = [];
 
   readonly onDidChangeTreeData = this.#changed.event;
@@ -52,7 +52,11 @@ export class ImagesTree implements vscode.TreeDataProvider<ImagesElement>, vscod
     });
   }
 
-  /** How many images are on show. */
+  /** How many images there are. */
+  get total(): number {
+    return this.#images.size;
+  }
+  /** How many of them are on show. */
   get shown(): number {
     return this.#arranged.reduce((count, { images }) => count + images.length, 0);
   }
@@ -141,7 +145,9 @@ export class ImagesTree implements vscode.TreeDataProvider<ImagesElement>, vscod
   }
 
   #read(): void {
-    const { images } = this.#connection.model;
+    const { model } = this.#connection;
+    const others = engineImages(model.engines).filter(({ name }) => !model.image(name));
+    const images: ShownImage[] = [...model.images, ...others];
     this.#images = new Map(images.map((image) => [image.name, image]));
     this.#arranged = arrange(images, this.#arrangement);
     for (const name of this.#elements.keys()) {

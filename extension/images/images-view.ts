@@ -1,6 +1,5 @@
 import * as vscode from 'vscode';
 import { z } from 'zod';
-import type { LabConnection } from '../daemon/connection.ts';
 import type { Parts } from '../features.ts';
 import { registerCommands } from '../ui/commands.ts';
 import { ImageDecorations } from './image-decorations.ts';
@@ -37,7 +36,7 @@ export function registerImagesView(parts: Parts, findings: ImageFindings): Image
     dragAndDropController: drag,
     canSelectMany: true,
   });
-  const tell = (): void => describe(view, connection, tree.shown, arrangement);
+  const tell = (): void => describe(view, tree, arrangement);
   async function set(change: Partial<Arrangement>): Promise<void> {
     arrangement = { ...arrangement, ...change };
     tree.arrange(arrangement);
@@ -63,11 +62,9 @@ export function registerImagesView(parts: Parts, findings: ImageFindings): Image
 /** Says what is hidden, and by what. */
 function describe(
   view: vscode.TreeView<ImagesElement>,
-  { model }: LabConnection,
-  shown: number,
+  { total: all, shown }: ImagesTree,
   { filter }: Arrangement,
 ): void {
-  const all = model.images.length;
   view.description = filter === '' ? undefined : `${shown} of ${all}`;
   view.message = filter !== '' && shown === 0 && all > 0 ? `No image has "${filter}".` : undefined;
 }

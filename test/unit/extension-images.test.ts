@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Finding, ImageInfo } from '../../backend/api/image.ts';
 import { buildsImage, insertionLine, lineOf } from '../../extension/images/dockerfile-places.ts';
-import { arrange } from '../../extension/images/image-groups.ts';
+import { arrange, engineImages } from '../../extension/images/image-groups.ts';
 import { imageRow, imageTooltip } from '../../extension/images/image-row.ts';
 
 function image(name: string, changes: Partial<ImageInfo> = {}): ImageInfo {
@@ -39,6 +39,18 @@ describe('groups of images', () => {
       ['own', 'box', 'sensor'],
     ]);
     expect(arrange([], { filter: '', order: 'name' })).toEqual([]);
+  });
+  test('with those of engines, by the links that clone them', () => {
+    const labels = { 'walt.node.models': 'pc-x86-64, qemu-arm-64' };
+    const made = { id: 'cd', names: ['router', 'me/router:2'], labels, created: '', sizeBytes: 7 };
+    const engine = { version: '5', address: '', state: 'connected' as const, reason: null, images: [made] };
+    const others = engineImages([{ ...engine, name: 'podman-2', kind: 'podman' }]);
+    expect(arrange([...images, ...others], { filter: 'router', order: 'name' })).toMatchObject([
+      { source: { id: 'registry' }, images: ['router'] },
+      { source: { id: 'podman' }, images: ['podman-2:router', 'podman-2:me/router:2'] },
+    ]);
+    expect(others[0]).toMatchObject({ models: ['pc-x86-64', 'qemu-arm-64'], sizeBytes: 7 });
+    expect(others.map((one) => imageRow(one).contextValue)).toEqual(['engineImage', 'engineImage']);
   });
   test('in an order', () => {
     expect(shown('', 'size').at(-1)).toEqual(['own', 'sensor', 'box']);
