@@ -102,6 +102,9 @@ export class ImageTreeJob {
   }
 
   async #fixImage(): Promise<void> {
+    // The finding follows the label to its new line.
+    const moved = this.#person.page.locator('.markers-panel .monaco-list-row', { hasText: 'Ln 3' });
+    await moved.first().waitFor();
     await this.#quickFix(`Change image router: ${LINE}`);
     await until(
       'the label',
@@ -119,7 +122,6 @@ export class ImageTreeJob {
     await this.#person.choose(this.#person.row(`${IMAGE}, `), 'Set Label of Image...');
     await this.#person.answer(`Label of ${IMAGE}`, 'colour=blue');
     await this.#person.confirm(`Change the label colour of image ${IMAGE}?`, 'Cancel');
-    await this.#person.noToast();
     const image = (await this.#lab.images()).find(({ name }) => name === IMAGE);
     if (image?.labels.colour !== undefined) throw new Error('the label was set');
   }
