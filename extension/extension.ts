@@ -8,7 +8,6 @@ import type { Parts } from './features.ts';
 import { registerFiles } from './files/register.ts';
 import { registerImageCommands } from './images/image-commands.ts';
 import { registerImageShell } from './images/image-shell.ts';
-import { registerImageClone } from './images/clone-commands.ts';
 import { ImageFindings } from './images/image-findings.ts';
 import { registerImagesView, type ImagesView } from './images/images-view.ts';
 import { registerImageLint } from './images/lint-commands.ts';
@@ -82,7 +81,6 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     registerBuildCommands(parts),
     registerImageShell(parts),
     registerFiles(parts),
-    registerImageClone(parts),
     registerImageOperations(parts),
     registerImageLint(parts, findings),
     registerRegistryCommands(parts, context),

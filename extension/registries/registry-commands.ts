@@ -6,6 +6,7 @@ import type { Cloned, FoundImage, Published, RegistryOptions } from '../../backe
 import { BootyardError } from '../../backend/errors.ts';
 import { labEnvironment } from '../daemon/lab-access.ts';
 import type { Parts } from '../features.ts';
+import { ImageElement } from '../images/images-tree.ts';
 import { targetImages } from '../images/image-targets.ts';
 import { registerCommands } from '../ui/commands.ts';
 import { withConsent } from '../ui/consent.ts';
@@ -77,7 +78,9 @@ class RegistryCommands {
     const asked =
       typeof given === 'string'
         ? given
-        : await ask({ title, prompt: 'Link of an image, or part of its name' }, true);
+        : given instanceof ImageElement
+          ? given.name
+          : await ask({ title, prompt: 'Link of an image, or part of its name' }, true);
     const link = isLink(asked) ? asked : await this.#search(asked.trim());
     const { cloneImage } = await api();
     const consent = { code: 'image.exists', question: 'Replace the image?', agree: 'Replace' };
@@ -174,7 +177,7 @@ function hostOf({ url }: Registry): string {
 }
 
 function isLink(text: string): boolean {
-  return /^(?:docker:\S+|[a-z0-9-]+:[^/:\s]+\/[^/\s]+)$/.test(text.trim());
+  return /^(?:(?:docker|podman)(?:-\d+)?:\S+|[a-z0-9-]+:[^/:\s]+\/[^/\s]+)$/.test(text.trim());
 }
 
 async function ask(options: vscode.InputBoxOptions, mayBeEmpty = false): Promise<string> {
