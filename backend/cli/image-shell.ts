@@ -11,13 +11,14 @@ import type { LabSession, Session } from './session.ts';
 import { formatSize } from './table.ts';
 import { UsageError } from './usage.ts';
 
-interface ShellOptions {
+export interface ShellOptions {
   name?: string;
   force?: boolean;
+  engine?: string;
 }
 type Diff = Result<'image.shellDiff'>;
 
-const REBOOT: Consent = {
+export const REBOOT: Consent = {
   code: 'image.wouldReboot',
   question: 'Are you sure?',
   unchanged: 'Nothing was saved.',
@@ -33,6 +34,10 @@ export function addImageShell(image: Command, session: Session): void {
     .argument('<image>')
     .argument('[command...]', 'behind --')
     .option('--name <image>', 'save under this name instead of asking')
+    .option(
+      '--engine <engine>',
+      'docker or podman: in a container of it, as WalT has it, with the kernel of this host',
+    )
     .option('--force', 'replace an image of that name, and reboot the nodes that run on it, without asking')
     .action((name: string, command: string[], options: ShellOptions) => {
       if (!session.interactive && options.name === undefined && !options.force) {
@@ -40,7 +45,12 @@ export function addImageShell(image: Command, session: Session): void {
           '`image shell` asks for a name before it saves: where nobody can answer give --name, or --force to change the image itself.',
         );
       }
-      return session.withLab((lab) => shell(lab, name, command.join(' '), options));
+      const text = command.join(' ');
+      return session.withLab(async (lab) => {
+        if (options.engine === undefined) return await shell(lab, name, text, options);
+        const { engineShell } = await import('./image-engine-shell.ts');
+        await engineShell(lab, name, text, options);
+      });
     });
 }
 
@@ -55,6 +65,14 @@ async function shell(lab: LabSession, image: string, command: string, options: S
   } finally {
     hold.release();
   }
+}
+
+/** Whether what a shell changed is to be saved: not what a script or command left that failed. */
+export function isToBeSaved(session: Session, code: number, isTyped: boolean): boolean {
+  if (isTyped || code === 0) return true;
+  session.say(`The command ended with exit code ${code}: nothing was saved.`);
+  session.exitCode = code;
+  return false;
 }
 
 /** Answers false when what was changed is not to be saved. */
@@ -73,10 +91,7 @@ async function run(lab: LabSession, hold: ShellHold, command: string): Promise<b
       await (await hold.client).call('node.wait', { nodes: [node] }, task(lab));
       continue;
     }
-    if (isTyped || code === 0) return true;
-    session.say(`The command ended with exit code ${code}: nothing was saved.`);
-    session.exitCode = code;
-    return false;
+    return isToBeSaved(session, code, isTyped);
   }
 }
 
@@ -88,10 +103,20 @@ async function keep(lab: LabSession, hold: ShellHold, image: string, options: Sh
   if (diff.count === 0) return session.print(`Nothing was changed: image ${image} stays as it is.`);
   session.print([...diffListing(diff, formatSize), diffSummary(hold.node, diff, formatSize)].join('\n'));
   const { force = false } = options;
-  for (let given = options.name ?? (force ? image : undefined); ; given = undefined) {
+  await underName(session, image, options, (name) => save(lab, hold, diff, name, force));
+}
+
+/** Saves under the name that was given or is asked for, and asks again for one that cannot be used. */
+export async function underName(
+  session: Session,
+  image: string,
+  { name: wanted, force = false }: ShellOptions,
+  act: (name: string) => Promise<void>,
+): Promise<void> {
+  for (let given = wanted ?? (force ? image : undefined); ; given = undefined) {
     const name = given ?? (await askName(session, image));
     try {
-      return await save(lab, hold, diff, name, force);
+      return await act(name);
     } catch (error) {
       if (!(error instanceof BootyardError && session.interactive && TYPED_WRONG.has(error.code)))
         throw error;
@@ -116,15 +141,22 @@ async function save(
   name: string,
   force: boolean,
 ): Promise<void> {
-  const { session } = lab;
   await withConsent(lab, force, REBOOT, async (consent) => {
     const saved = await hold.save({ id, image: name, force: consent }, task(lab));
-    const isNew = saved.image.name !== image && !force;
-    session.print(isNew ? `New image ${saved.image.name} saved.` : `Image ${saved.image.name} updated.`);
-    for (const node of saved.rebooted) session.print(`Node ${node}: rebooted ok.`);
+    saySaved(lab.session, saved.image.name !== image && !force, saved);
   });
 }
 
-function task({ session, signal }: LabSession): CallOptions {
+/** `isNew`: under a name that no image had */
+export function saySaved(
+  session: Session,
+  isNew: boolean,
+  { image, rebooted }: Result<'image.saveShell'>,
+): void {
+  session.print(isNew ? `New image ${image.name} saved.` : `Image ${image.name} updated.`);
+  for (const node of rebooted) session.print(`Node ${node}: rebooted ok.`);
+}
+
+export function task({ session, signal }: LabSession): Required<CallOptions> {
   return { signal, onProgress: session.progress.show };
 }

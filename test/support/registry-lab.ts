@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { type HandlerParts, makeHandlers } from '../../backend/api/handlers.ts';
 import type { NodeInfo } from '../../backend/api/node.ts';
 import { type Registry, registries } from '../../backend/api/registry-list.ts';
+import { ImageFiles } from '../../backend/images/files/image-files.ts';
+import { ImageOperations } from '../../backend/nodes/image-operations.ts';
 import { type ImageRecord, ImageStore } from '../../backend/images/store.ts';
 import type { TarEntry } from '../../backend/images/tar-writer.ts';
 import { file, folder as directory, tarOf } from '../unit/images/support.ts';
@@ -60,11 +62,18 @@ export class RegistryLab {
         return this.nodes;
       },
     };
+    const operations = new ImageOperations({
+      images: this.store,
+      nodes: () => this.nodes,
+      reboot: (names) => Promise.resolve(nodes.reboot(names)),
+    });
     const parts = new Proxy(
       {
         nodes,
         images: this.store,
         linter: { known: () => undefined },
+        operations,
+        files: new ImageFiles(this.store),
         engines: { list: () => [] },
         imagesChanged: () => {},
       },
