@@ -269,8 +269,9 @@ export class EngineShell {
     const image = await engineImage(this.#engine, id, signal);
     if (!image) throw failed(this.#engine, new Error('it has lost what it committed'));
     const { there, folders } = await this.#client.call('image.transfer', { layers: image.layers });
+    const known = { layers: new Set(there), blobs: folders.blobs };
     const control = { signal, progress: onProgress };
-    return await fetchFromEngine(this.#engine, image, new Set(there), folders.downloads, control, (path) =>
+    return await fetchFromEngine(this.#engine, image, known, folders.downloads, control, (path) =>
       this.#client.call('image.replace', { path, name, force: isConsented }, { signal, onProgress }),
     );
   }
