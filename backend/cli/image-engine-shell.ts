@@ -1,6 +1,6 @@
 import { EngineShell } from '../api/engine-shell.ts';
 import { withConsent } from './consent.ts';
-import { isToBeSaved, REBOOT, saySaved, type ShellOptions, task, underName } from './image-shell.ts';
+import { isToBeSaved, REBOOT, saySaved, type ShellOptions, task, underName } from './image-shell-save.ts';
 import type { LabSession } from './session.ts';
 
 /** `image shell --engine`: in a container of Docker or Podman. */

@@ -1,28 +1,16 @@
 import type { Command } from 'commander';
-import type { CallOptions } from '../api/client.ts';
 import type { Result } from '../api/contract.ts';
 import { diffListing, diffSummary } from '../api/diff-listing.ts';
 import { connectToLab } from '../api/lab-control.ts';
 import { LOGIN_SHELL, ShellHold } from '../api/shell-hold.ts';
-import { BootyardError } from '../errors.ts';
-import { type Consent, withConsent } from './consent.ts';
+import { withConsent } from './consent.ts';
 import { CONNECTION_LOST, runWithTerminal } from './node-run.ts';
+import { isToBeSaved, REBOOT, saySaved, type ShellOptions, task, underName } from './image-shell-save.ts';
 import type { LabSession, Session } from './session.ts';
 import { formatSize } from './table.ts';
 import { UsageError } from './usage.ts';
 
-export interface ShellOptions {
-  name?: string;
-  force?: boolean;
-  engine?: string;
-}
 type Diff = Result<'image.shellDiff'>;
-
-export const REBOOT: Consent = {
-  code: 'image.wouldReboot',
-  question: 'Are you sure?',
-  unchanged: 'Nothing was saved.',
-};
 
 export function addImageShell(image: Command, session: Session): void {
   image
@@ -67,14 +55,6 @@ async function shell(lab: LabSession, image: string, command: string, options: S
   }
 }
 
-/** Whether what a shell changed is to be saved: not what a script or command left that failed. */
-export function isToBeSaved(session: Session, code: number, isTyped: boolean): boolean {
-  if (isTyped || code === 0) return true;
-  session.say(`The command ended with exit code ${code}: nothing was saved.`);
-  session.exitCode = code;
-  return false;
-}
-
 /** Answers false when what was changed is not to be saved. */
 async function run(lab: LabSession, hold: ShellHold, command: string): Promise<boolean> {
   const { session } = lab;
@@ -106,34 +86,6 @@ async function keep(lab: LabSession, hold: ShellHold, image: string, options: Sh
   await underName(session, image, options, (name) => save(lab, hold, diff, name, force));
 }
 
-/** Saves under the name that was given or is asked for, and asks again for one that cannot be used. */
-export async function underName(
-  session: Session,
-  image: string,
-  { name: wanted, force = false }: ShellOptions,
-  act: (name: string) => Promise<void>,
-): Promise<void> {
-  for (let given = wanted ?? (force ? image : undefined); ; given = undefined) {
-    const name = given ?? (await askName(session, image));
-    try {
-      return await act(name);
-    } catch (error) {
-      if (!(error instanceof BootyardError && session.interactive && TYPED_WRONG.has(error.code)))
-        throw error;
-      session.say(error.code === 'image.exists' ? 'Bad name: Image already exists.' : error.message);
-    }
-  }
-}
-
-const TYPED_WRONG = new Set(['image.exists', 'image.badName', 'image.busy', 'image.changed']);
-
-/** WalT's dialogue; ctrl-C saves nothing. */
-async function askName(session: Session, image: string): Promise<string> {
-  const typed = await session.ask(`New image name [${image}]: `);
-  if (typed === '') session.say(`Selected: ${image}`);
-  return typed || image;
-}
-
 async function save(
   lab: LabSession,
   hold: ShellHold,
@@ -145,18 +97,4 @@ async function save(
     const saved = await hold.save({ id, image: name, force: consent }, task(lab));
     saySaved(lab.session, saved.image.name !== image && !force, saved);
   });
-}
-
-/** `isNew`: under a name that no image had */
-export function saySaved(
-  session: Session,
-  isNew: boolean,
-  { image, rebooted }: Result<'image.saveShell'>,
-): void {
-  session.print(isNew ? `New image ${image.name} saved.` : `Image ${image.name} updated.`);
-  for (const node of rebooted) session.print(`Node ${node}: rebooted ok.`);
-}
-
-export function task({ session, signal }: LabSession): Required<CallOptions> {
-  return { signal, onProgress: session.progress.show };
 }
