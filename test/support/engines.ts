@@ -3,6 +3,7 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -101,7 +102,10 @@ export class TestEngine {
     await this.kill();
     // What lived in its PID namespace ends a moment after unshare.
     for (let tries = 0; !this.#remove() && tries < 100; tries++) await delay(50);
-    rmSync(this.folder, { recursive: true, force: true });
+    for (let tries = 0; tries < 100 && existsSync(this.folder); tries++) {
+      rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 });
+      await delay(50);
+    }
   }
 }
 
