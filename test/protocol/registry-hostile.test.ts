@@ -88,7 +88,10 @@ describe('a transfer that breaks off', () => {
     await lab.run('image', 'clone', 'own:me/big');
     const [second, ...others] = layerRequests();
     expect(others).toEqual([]);
-    expect(second?.range).toBe(`bytes=${first?.sent}-`);
+    // What was still on its way when the connection broke is fetched again.
+    const start = Number(/^bytes=(\d+)-$/.exec(second?.range ?? '')?.[1]);
+    expect(start).toBeGreaterThan(0);
+    expect(start).toBeLessThanOrEqual(first?.sent ?? 0);
     expect(lab.downloads()).toEqual([]);
     expect(lab.store.get('big')).toBeDefined();
   });
