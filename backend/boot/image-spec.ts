@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { z } from 'zod';
-import type { ImageTree } from '../images/tree.ts';
+import type { ImageTree } from '../images/tree/tree.ts';
 
 const FILE = '/etc/walt/image.spec';
 const ImageSpec = z.object({ templates: z.array(z.string()).default([]) });

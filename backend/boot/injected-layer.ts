@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { injectedFiles } from '../guest/injected.ts';
-import type { TarEntry } from '../images/tar-writer.ts';
-import type { ImageTree } from '../images/tree.ts';
+import type { TarEntry } from '../images/tar/tar-writer.ts';
+import type { ImageTree } from '../images/tree/tree.ts';
 import { imageTemplates } from './image-spec.ts';
 import { makeInitrd } from './initrd.ts';
 import { nodeModel } from './models.ts';

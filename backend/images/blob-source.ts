@@ -1,8 +1,8 @@
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BootyardError, systemCode } from '../errors.ts';
-import { shown } from './tar-path.ts';
-import type { ImageTree } from './tree.ts';
+import { shown } from './tar/tar-path.ts';
+import type { ImageTree } from './tree/tree.ts';
 
 /** Bytes that an import reads: a file, or a member of an archive. */
 export interface ByteSource {

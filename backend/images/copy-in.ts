@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { BootyardError } from '../errors.ts';
-import { byProgram } from './decompress.ts';
+import { byProgram } from './tar/decompress.ts';
 import { type Diff, diffLayer } from './diff-layer.ts';
-import { decodeXattrs, EntryType, type LayerIndex } from './layer-index.ts';
+import { decodeXattrs, EntryType, type LayerIndex } from './tree/layer-index.ts';
 import type { StagedLayer, Staging } from './staging.ts';
-import { shown } from './tar-path.ts';
-import type { ImageTree } from './tree.ts';
-import { keptXattrs, type Xattrs } from './xattr-list.ts';
+import { shown } from './tar/tar-path.ts';
+import type { ImageTree } from './tree/tree.ts';
+import { keptXattrs, type Xattrs } from './tree/xattr-list.ts';
 
 export interface HostCopy {
   /** absolute, on this host */

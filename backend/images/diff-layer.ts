@@ -1,13 +1,13 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BootyardError } from '../errors.ts';
-import { EntryType, type LayerIndex } from './layer-index.ts';
+import { EntryType, type LayerIndex } from './tree/layer-index.ts';
 import { megabytes, pace } from './pace.ts';
 import type { ImportControl, StagedLayer, Staging } from './staging.ts';
-import { END_OF_TAR, entryHeader, padding, type TarEntry, type TarEntryType } from './tar-writer.ts';
-import { shown } from './tar-path.ts';
-import type { FileType, ImageTree } from './tree.ts';
-import { includesXattrs, keptXattrs, sameXattrs, type Xattrs } from './xattr-list.ts';
+import { END_OF_TAR, entryHeader, padding, type TarEntry, type TarEntryType } from './tar/tar-writer.ts';
+import { shown } from './tar/tar-path.ts';
+import type { FileType, ImageTree } from './tree/tree.ts';
+import { includesXattrs, keptXattrs, sameXattrs, type Xattrs } from './tree/xattr-list.ts';
 
 /** One path that a layer changes. */
 export interface LayerChange {

@@ -7,7 +7,7 @@ import { type Descriptor, hexOf, MediaType, REF_NAME } from './oci.ts';
 import { pace } from './pace.ts';
 import type { ImageRecord } from './records.ts';
 import type { ImportControl } from './staging.ts';
-import { END_OF_TAR, entryHeader, padding } from './tar-writer.ts';
+import { END_OF_TAR, entryHeader, padding } from './tar/tar-writer.ts';
 
 export const EXPORT_FORMATS = ['oci-archive', 'docker-archive'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];

@@ -12,13 +12,13 @@ import {
   MediaType,
   parseDocument,
 } from './oci.ts';
-import type { LayerIndex } from './layer-index.ts';
-import { mergeInSlices } from './merge-layers.ts';
+import type { LayerIndex } from './tree/layer-index.ts';
+import { mergeInSlices } from './tree/merge-layers.ts';
 import type { ImageRecord } from './records.ts';
 import type { StagedLayer, Staging } from './staging.ts';
-import { shown } from './tar-path.ts';
-import { treeId } from './tree.ts';
-import type { PackedTree } from './tree-arrays.ts';
+import { shown } from './tar/tar-path.ts';
+import { treeId } from './tree/tree.ts';
+import type { PackedTree } from './tree/tree-arrays.ts';
 
 /** A layer that the store has already; digest: 64 hex digits. */
 export interface HeldLayer {

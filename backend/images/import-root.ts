@@ -1,13 +1,13 @@
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { writeFile } from 'node:fs/promises';
-import { byProgram } from './decompress.ts';
+import { byProgram } from './tar/decompress.ts';
 import { hostArchitecture, type ImportedImage } from './import-layout.ts';
 import type { StagedLayer, Staging } from './staging.ts';
-import { LayerFile } from './layer-file.ts';
-import { mergeInSlices } from './merge-layers.ts';
-import { ImageTree, treeId } from './tree.ts';
-import type { PackedTree } from './tree-arrays.ts';
+import { LayerFile } from './tree/layer-file.ts';
+import { mergeInSlices } from './tree/merge-layers.ts';
+import { ImageTree, treeId } from './tree/tree.ts';
+import type { PackedTree } from './tree/tree-arrays.ts';
 
 /** Machine numbers of ELF headers (System V gABI, e_machine) and the names that images use. */
 const ELF_MACHINES = new Map([

@@ -1,6 +1,6 @@
-import { decodeXattrs } from './layer-index.ts';
-import { shown } from './tar-path.ts';
-import type { PackedTree, TreeArrays } from './tree-arrays.ts';
+import { decodeXattrs } from './tree/layer-index.ts';
+import { shown } from './tar/tar-path.ts';
+import type { PackedTree, TreeArrays } from './tree/tree-arrays.ts';
 
 /** Sentences on what of an image nodes will not see. */
 export function importWarnings({ arrays }: PackedTree): string[] {

@@ -2,7 +2,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { BootyardError, systemCode } from '../errors.ts';
 import { ArchiveFiles, type ByteSource, fileSource, firstBytes, FolderFiles } from './blob-source.ts';
-import { type Compression, compressionOf } from './decompress.ts';
+import { type Compression, compressionOf } from './tar/decompress.ts';
 import {
   type HeldLayers,
   type ImportedImage,
@@ -10,13 +10,13 @@ import {
   importOciLayout,
 } from './import-layout.ts';
 import { packFolder, rootImage } from './import-root.ts';
-import { LayerFile } from './layer-file.ts';
-import type { LayerIndex } from './layer-index.ts';
-import { mergeInSlices } from './merge-layers.ts';
+import { LayerFile } from './tree/layer-file.ts';
+import type { LayerIndex } from './tree/layer-index.ts';
+import { mergeInSlices } from './tree/merge-layers.ts';
 import { changedImage, type Staging } from './staging.ts';
-import { hasChecksum, isZeroRecord, parseHeader, RECORD } from './tar-header.ts';
-import { scanTar, TarScanner } from './tar-scan.ts';
-import { ImageTree } from './tree.ts';
+import { hasChecksum, isZeroRecord, parseHeader, RECORD } from './tar/tar-header.ts';
+import { scanTar, TarScanner } from './tar/tar-scan.ts';
+import { ImageTree } from './tree/tree.ts';
 
 /**
  * Reads an image of any kind into the staging folder: a root file system tar (also gzip, zstd, xz, bzip2), a Docker or

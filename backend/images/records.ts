@@ -1,10 +1,10 @@
 import { existsSync, statSync } from 'node:fs';
 import { BootyardError } from '../errors.ts';
 import type { ImportedImage } from './import-layout.ts';
-import { saveLayerIndex } from './layer-index.ts';
+import { saveLayerIndex } from './tree/layer-index.ts';
 import type { LayoutFolder } from './layout-folder.ts';
 import { imageModels } from './names.ts';
-import { savePacked } from './packed.ts';
+import { savePacked } from './tree/packed.ts';
 import {
   Config,
   type Descriptor,

@@ -4,9 +4,9 @@ import { open, statfs, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BootyardError, systemCode } from '../errors.ts';
 import { chunksOf, firstBytes, type ByteSource } from './blob-source.ts';
-import { compressionOf, decompress } from './decompress.ts';
-import type { LayerIndex } from './layer-index.ts';
-import { scanTar } from './tar-scan.ts';
+import { compressionOf, decompress } from './tar/decompress.ts';
+import type { LayerIndex } from './tree/layer-index.ts';
+import { scanTar } from './tar/tar-scan.ts';
 
 export interface ImportProgress {
   message: string;

@@ -8,11 +8,11 @@ import {
   type LayerChange,
   type NodeXattrs,
 } from '../images/diff-layer.ts';
-import type { LayerIndex } from '../images/layer-index.ts';
+import type { LayerIndex } from '../images/tree/layer-index.ts';
 import { pace } from '../images/pace.ts';
 import type { ImportControl, StagedLayer, Staging } from '../images/staging.ts';
 import type { ImageRecord, ImageStore } from '../images/store.ts';
-import { XattrListReader } from '../images/xattr-list.ts';
+import { XattrListReader } from '../images/tree/xattr-list.ts';
 import type { NodeInfo } from './info.ts';
 
 /** What of a node's boot plan is asked for. */

@@ -1,6 +1,6 @@
 // Our side of the HTTP bench, in a process of its own, with the daemon's own file reading:   http-server.ts FOLDER PORT
 import { join } from 'node:path';
-import { LayerFile } from '../../backend/images/layer-file.ts';
+import { LayerFile } from '../../backend/images/tree/layer-file.ts';
 import type { FileSource } from '../../backend/protocols/file-source.ts';
 import { BootHttpServer } from '../../backend/protocols/http/server.ts';
 

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ImageStore } from '../../backend/images/store.ts';
-import { END_OF_TAR, entryHeader, padding } from '../../backend/images/tar-writer.ts';
+import { END_OF_TAR, entryHeader, padding } from '../../backend/images/tar/tar-writer.ts';
 import type { BenchRow } from './row.ts';
 
 const ROUNDS = 7;

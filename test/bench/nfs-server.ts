@@ -1,7 +1,7 @@
 // Our side of the NFS bench, in a process of its own:   nfs-server.ts TAR EXPORT NFSPORT PORTMAPPORT
-import { LayerFile } from '../../backend/images/layer-file.ts';
-import { scanTarSync } from '../../backend/images/tar-scan.ts';
-import { ImageTree, mergeLayers, treeId } from '../../backend/images/tree.ts';
+import { LayerFile } from '../../backend/images/tree/layer-file.ts';
+import { scanTarSync } from '../../backend/images/tar/tar-scan.ts';
+import { ImageTree, mergeLayers, treeId } from '../../backend/images/tree/tree.ts';
 import { NfsServer } from '../../backend/protocols/nfs/server.ts';
 
 const [tar = '', path = '', nfsPort, portmapPort] = process.argv.slice(2);

@@ -3,7 +3,7 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { writeTar } from '../../backend/images/tar-writer.ts';
+import { writeTar } from '../../backend/images/tar/tar-writer.ts';
 import { defaultImageTar } from '../support/default-image.ts';
 import { repository, TestLab } from '../support/lab.ts';
 

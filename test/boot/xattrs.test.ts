@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DiffEntry } from '../../backend/api/save.ts';
-import type { TarEntry } from '../../backend/images/tar-writer.ts';
+import type { TarEntry } from '../../backend/images/tar/tar-writer.ts';
 import { defaultImageTar } from '../support/default-image.ts';
 import { copiedBytes, waitFor } from '../support/hybrid-node.ts';
 import { TestLab } from '../support/lab.ts';

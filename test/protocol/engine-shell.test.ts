@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { TarEntry } from '../../backend/images/tar-writer.ts';
+import type { TarEntry } from '../../backend/images/tar/tar-writer.ts';
 import type { Engine } from '../../backend/images/engine/connect.ts';
 import { engineOf } from '../support/engine-images.ts';
 import { TestEngine } from '../support/engines.ts';

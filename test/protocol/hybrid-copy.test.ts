@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { TarEntry } from '../../backend/images/tar-writer.ts';
+import type { TarEntry } from '../../backend/images/tar/tar-writer.ts';
 import { CopyingNode, CopyServer } from '../support/hybrid-copy.ts';
 import { generator } from '../support/generator.ts';
 

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import Dockerode from 'dockerode';
 import { type BuildRequest, buildImage, type Built } from '../../backend/api/builds.ts';
 import type { ApiClient } from '../../backend/api/client.ts';
-import type { TarEntry } from '../../backend/images/tar-writer.ts';
+import type { TarEntry } from '../../backend/images/tar/tar-writer.ts';
 import { ImageStore } from '../../backend/images/store.ts';
 import { ImageOperations } from '../../backend/nodes/image-operations.ts';
 import type { NodeInfo } from '../../backend/nodes/info.ts';

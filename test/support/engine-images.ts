@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { chooseEngine, type Engine } from '../../backend/images/engine/connect.ts';
-import type { TarEntry } from '../../backend/images/tar-writer.ts';
+import type { TarEntry } from '../../backend/images/tar/tar-writer.ts';
 import { file, folder, tarOf } from '../unit/images/support.ts';
 import type { TestEngine } from './engines.ts';
 

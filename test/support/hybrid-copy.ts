@@ -8,8 +8,8 @@ import { ServedNodes } from '../../backend/boot/served-nodes.ts';
 import type { EventBody } from '../../backend/events/bus.ts';
 import { guestFolder } from '../../backend/guest/injected.ts';
 import { ImageStore } from '../../backend/images/store.ts';
-import { scanTarFile } from '../../backend/images/tar-scan.ts';
-import { writeTar, type TarEntry } from '../../backend/images/tar-writer.ts';
+import { scanTarFile } from '../../backend/images/tar/tar-scan.ts';
+import { writeTar, type TarEntry } from '../../backend/images/tar/tar-writer.ts';
 
 /** Where connections to a loopback address come from: the only node. */
 const CLIENT = '127.0.0.1';

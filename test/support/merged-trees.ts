@@ -1,5 +1,5 @@
-import type { TarEntry } from '../../backend/images/tar-writer.ts';
-import type { ImageTree } from '../../backend/images/tree.ts';
+import type { TarEntry } from '../../backend/images/tar/tar-writer.ts';
+import type { ImageTree } from '../../backend/images/tree/tree.ts';
 import { file, folder, hardlink, link, listTree } from '../unit/images/support.ts';
 
 export const paths = (tree: ImageTree): string[] => Object.keys(listTree(tree));

@@ -7,7 +7,7 @@ import { type Registry, registries } from '../../backend/api/registry-list.ts';
 import { ImageFiles } from '../../backend/images/files/image-files.ts';
 import { ImageOperations } from '../../backend/nodes/image-operations.ts';
 import { type ImageRecord, ImageStore } from '../../backend/images/store.ts';
-import type { TarEntry } from '../../backend/images/tar-writer.ts';
+import type { TarEntry } from '../../backend/images/tar/tar-writer.ts';
 import { file, folder as directory, tarOf } from '../unit/images/support.ts';
 import { CommandLine, type Outcome } from './cli.ts';
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { type TarEntry, writeTar } from '../../backend/images/tar-writer.ts';
+import { type TarEntry, writeTar } from '../../backend/images/tar/tar-writer.ts';
 import { defaultImageTar } from './default-image.ts';
 import type { TestLab } from './lab.ts';
 

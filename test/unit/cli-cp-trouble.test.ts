@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { spawn as spawnPty } from '@lydell/node-pty';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { quoted } from '../../backend/api/copy/scripts.ts';
-import { entryHeader, END_OF_TAR, type TarEntry } from '../../backend/images/tar-writer.ts';
+import { entryHeader, END_OF_TAR, type TarEntry } from '../../backend/images/tar/tar-writer.ts';
 import { program } from '../support/cli.ts';
 import { cli, copy, copyHooks, done, gnu, guest, host, startCopy } from '../support/copy.ts';
 import { until } from '../support/lab.ts';

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { ImageTree } from '../../backend/images/tree.ts';
+import type { ImageTree } from '../../backend/images/tree/tree.ts';
 import { HandleResolver } from '../../backend/protocols/nfs/handle.ts';
 import { nfs3 } from '../../backend/protocols/nfs/nfs3.ts';
 import { answer, RpcCall, writeAccepted } from '../../backend/protocols/nfs/rpc.ts';

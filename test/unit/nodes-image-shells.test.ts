@@ -2,7 +2,7 @@ import { closeSync, openSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, test, vi } from 'vitest';
 import type { ImageStore } from '../../backend/images/store.ts';
-import { scanTarSync } from '../../backend/images/tar-scan.ts';
+import { scanTarSync } from '../../backend/images/tar/tar-scan.ts';
 import { ImageOperations } from '../../backend/nodes/image-operations.ts';
 import { ImageSaver } from '../../backend/nodes/image-saver.ts';
 import { ImageShells } from '../../backend/nodes/image-shells.ts';

@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { fileKey, type ImageManifest, treePaths } from '../../images/manifest.ts';
-import { SLICE } from '../../images/slices.ts';
-import { gnuEntryHeader, padding, type TarEntry, type TarEntryType } from '../../images/tar-writer.ts';
-import type { FileType, ImageTree, TreeStat } from '../../images/tree.ts';
-import { keptXattrs, sameXattrs, xattrLines, type Xattrs } from '../../images/xattr-list.ts';
+import { fileKey, type ImageManifest, treePaths } from '../../images/tree/manifest.ts';
+import { SLICE } from '../../images/tree/slices.ts';
+import { gnuEntryHeader, padding, type TarEntry, type TarEntryType } from '../../images/tar/tar-writer.ts';
+import type { FileType, ImageTree, TreeStat } from '../../images/tree/tree.ts';
+import { keptXattrs, sameXattrs, xattrLines, type Xattrs } from '../../images/tree/xattr-list.ts';
 import type { HeldFile, Inventory } from './inventory.ts';
 
 /** One entry of the tar that brings a node's copy up to date. */

@@ -1,5 +1,5 @@
 import { BootyardError } from '../../errors.ts';
-import { type Xattrs, XattrListReader } from '../../images/xattr-list.ts';
+import { type Xattrs, XattrListReader } from '../../images/tree/xattr-list.ts';
 
 /** What a node has of a file, as busybox `stat` and `sha256sum` say it. */
 export interface HeldFile {

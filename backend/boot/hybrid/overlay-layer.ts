@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
-import type { LayerIndex } from '../../images/layer-index.ts';
-import type { TarEntry } from '../../images/tar-writer.ts';
-import type { ImageTree } from '../../images/tree.ts';
+import type { LayerIndex } from '../../images/tree/layer-index.ts';
+import type { TarEntry } from '../../images/tar/tar-writer.ts';
+import type { ImageTree } from '../../images/tree/tree.ts';
 
 const WHITEOUT = '.wh.';
 

@@ -1,14 +1,14 @@
 import type { Socket } from 'node:net';
 import { BootyardError, messageOf } from '../../errors.ts';
 import type { Publish } from '../../events/bus.ts';
-import type { ImageManifest } from '../../images/manifest.ts';
+import type { ImageManifest } from '../../images/tree/manifest.ts';
 import type { ImageStore } from '../../images/store.ts';
 import type { BootPlan } from '../plan.ts';
 import type { ServedNodes } from '../served-nodes.ts';
 import { CopiesReader, type ReportedCopy } from './copies-report.ts';
 import { type Delta, type DeltaParts, makeDelta } from './delta.ts';
 import { type Inventory, InventoryReader } from './inventory.ts';
-import { gnuEntryHeader, padding } from '../../images/tar-writer.ts';
+import { gnuEntryHeader, padding } from '../../images/tar/tar-writer.ts';
 import { overlayEntries } from './overlay-layer.ts';
 import { CopyProgress } from './progress.ts';
 import { TarOutput } from './tar-output.ts';

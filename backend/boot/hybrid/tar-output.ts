@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { END_OF_TAR, gnuEntryHeader, padding, type TarEntry } from '../../images/tar-writer.ts';
-import type { ImageTree } from '../../images/tree.ts';
+import { END_OF_TAR, gnuEntryHeader, padding, type TarEntry } from '../../images/tar/tar-writer.ts';
+import type { ImageTree } from '../../images/tree/tree.ts';
 
 const BUFFER = 256 * 1024;
 

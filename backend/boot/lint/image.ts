@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { LayerIndex } from '../../images/layer-index.ts';
+import type { LayerIndex } from '../../images/tree/layer-index.ts';
 import { imageModels } from '../../images/names.ts';
-import { SLICE } from '../../images/slices.ts';
-import type { FileType, ImageTree } from '../../images/tree.ts';
+import { SLICE } from '../../images/tree/slices.ts';
+import type { FileType, ImageTree } from '../../images/tree/tree.ts';
 import { type NodeModel, nodeModels } from '../models.ts';
 import { KernelFacts } from './kernel-facts.ts';
 

@@ -1,5 +1,5 @@
 import { BootyardError, messageOf } from '../../errors.ts';
-import { compressionOf, decompress } from '../../images/decompress.ts';
+import { compressionOf, decompress } from '../../images/tar/decompress.ts';
 import { ByteReader } from './byte-reader.ts';
 import { LZ4_LEGACY, unpackLz4 } from './lz4.ts';
 

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { shown } from '../../images/tar-path.ts';
+import { shown } from '../../images/tar/tar-path.ts';
 import { runLine } from './dockerfile.ts';
 import type { Rule } from './finding.ts';
 

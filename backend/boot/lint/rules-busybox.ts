@@ -1,4 +1,4 @@
-import { shown } from '../../images/tar-path.ts';
+import { shown } from '../../images/tar/tar-path.ts';
 import { type ElfNeeds, elfNeeds } from '../initrd-elf.ts';
 import { elfArchitecture } from '../kernel-file.ts';
 import { LIBRARY_FOLDERS } from '../initrd.ts';

@@ -1,6 +1,6 @@
-import { EntryType } from '../../images/layer-index.ts';
-import { SLICE } from '../../images/slices.ts';
-import { shown } from '../../images/tar-path.ts';
+import { EntryType } from '../../images/tree/layer-index.ts';
+import { SLICE } from '../../images/tree/slices.ts';
+import { shown } from '../../images/tar/tar-path.ts';
 import { installLine, runLine } from './dockerfile.ts';
 import type { Hit, Rule } from './finding.ts';
 import type { LintImage } from './image.ts';

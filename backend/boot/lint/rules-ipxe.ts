@@ -1,4 +1,4 @@
-import { shown } from '../../images/tar-path.ts';
+import { shown } from '../../images/tar/tar-path.ts';
 import type { NodeModel } from '../models.ts';
 import type { Hit, Rule } from './finding.ts';
 import type { LintImage } from './image.ts';

@@ -1,6 +1,6 @@
-import { EntryType, type LayerIndex } from '../../images/layer-index.ts';
-import { SLICE } from '../../images/slices.ts';
-import { shown } from '../../images/tar-path.ts';
+import { EntryType, type LayerIndex } from '../../images/tree/layer-index.ts';
+import { SLICE } from '../../images/tree/slices.ts';
+import { shown } from '../../images/tar/tar-path.ts';
 import type { Hit, Rule, Severity } from './finding.ts';
 import type { LintImage } from './image.ts';
 

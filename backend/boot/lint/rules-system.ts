@@ -1,4 +1,4 @@
-import { shown } from '../../images/tar-path.ts';
+import { shown } from '../../images/tar/tar-path.ts';
 import { elfNeeds } from '../initrd-elf.ts';
 import { installLine } from './dockerfile.ts';
 import type { Hit, Rule } from './finding.ts';

@@ -8,7 +8,7 @@ import type { Engine } from '../engine/connect.ts';
 import { MediaType, REF_NAME } from '../oci.ts';
 import { pace } from '../pace.ts';
 import type { ImportControl } from '../staging.ts';
-import { END_OF_TAR, entryHeader, padding } from '../tar-writer.ts';
+import { END_OF_TAR, entryHeader, padding } from '../tar/tar-writer.ts';
 import { engineEvents } from './engine-events.ts';
 
 /** Images of the store carry this in the engine: what a user has there under the same name stays what it is. */

@@ -3,7 +3,7 @@ import { lstat, readdir, readFile, readlink, realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import ignore, { type Ignore } from '@balena/dockerignore';
 import { BootyardError, messageOf, systemCode } from '../../errors.ts';
-import { END_OF_TAR, entryHeader, padding } from '../tar-writer.ts';
+import { END_OF_TAR, entryHeader, padding } from '../tar/tar-writer.ts';
 
 const IGNORE_FILE = '.dockerignore';
 /** By this name the builder gets the Dockerfile: not what lies in the folder, and not part of what it copies. */

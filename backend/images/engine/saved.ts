@@ -4,7 +4,7 @@ import { checkLayerCount } from '../import-layout.ts';
 import { Config, type Descriptor, DockerArchive, hexOf, MediaType, parseDocument } from '../oci.ts';
 import { TransferProgress } from '../registry/transfer-progress.ts';
 import { diskError, type ImportControl, noSpace, SPARE_BYTES } from '../staging.ts';
-import { cleanTarPath, shown } from '../tar-path.ts';
+import { cleanTarPath, shown } from '../tar/tar-path.ts';
 import { engineFailed, streamEngine } from './call.ts';
 import type { Engine } from './connect.ts';
 import type { InspectedImage } from './images.ts';

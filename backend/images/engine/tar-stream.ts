@@ -1,6 +1,6 @@
 import { BootyardError } from '../../errors.ts';
-import { paxInteger, parsePax, type PaxRecords } from '../pax.ts';
-import { badTar, isZeroRecord, parseHeader, RECORD } from '../tar-header.ts';
+import { paxInteger, parsePax, type PaxRecords } from '../tar/pax.ts';
+import { badTar, isZeroRecord, parseHeader, RECORD } from '../tar/tar-header.ts';
 
 /** A member of a tar as it comes; its data must be used, as far as it is wanted, before the next one is asked for. */
 export interface TarMember {

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { BootyardError } from '../../errors.ts';
 import { directoryPath } from '../copy-in.ts';
-import { type TreePath, treePaths } from '../manifest.ts';
+import { type TreePath, treePaths } from '../tree/manifest.ts';
 import type { Staging, StagedLayer } from '../staging.ts';
-import { END_OF_TAR, entryHeader, padding, type TarEntry } from '../tar-writer.ts';
-import { tarOf } from '../tree-tar.ts';
-import type { ImageTree } from '../tree.ts';
+import { END_OF_TAR, entryHeader, padding, type TarEntry } from '../tar/tar-writer.ts';
+import { tarOf } from '../tree/tree-tar.ts';
+import type { ImageTree } from '../tree/tree.ts';
 import { escapedBytes } from './escaped-name.ts';
 import { refused } from './image-files.ts';
 import { withOtherNames } from './names-of.ts';

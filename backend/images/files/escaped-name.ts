@@ -1,5 +1,5 @@
 import { BootyardError } from '../../errors.ts';
-import { PATH_MAX } from '../tar-path.ts';
+import { PATH_MAX } from '../tar/tar-path.ts';
 
 /** What would not be seen for what it is. */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Zl}\p{Zp}]/gu;

@@ -1,7 +1,7 @@
 import { BootyardError } from '../../errors.ts';
 import type { ImportControl } from '../staging.ts';
 import type { ImageRecord, ImageStore } from '../store.ts';
-import type { FileType, ImageTree } from '../tree.ts';
+import type { FileType, ImageTree } from '../tree/tree.ts';
 import { escapedBytes, escapedText } from './escaped-name.ts';
 import { type FoundInImage, type SearchOptions, searchTree } from './search.ts';
 

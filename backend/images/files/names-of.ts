@@ -1,5 +1,5 @@
-import { type TreePath, treePaths } from '../manifest.ts';
-import type { ImageTree } from '../tree.ts';
+import { type TreePath, treePaths } from '../tree/manifest.ts';
+import type { ImageTree } from '../tree/tree.ts';
 
 /**
  * Paths, and behind them the other names of the files among them that have several: a layer that brings one name of a file

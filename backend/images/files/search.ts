@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { treePaths } from '../manifest.ts';
+import { treePaths } from '../tree/manifest.ts';
 import { pace } from '../pace.ts';
 import type { ImportControl } from '../staging.ts';
-import type { ImageTree } from '../tree.ts';
+import type { ImageTree } from '../tree/tree.ts';
 import { escapedText } from './escaped-name.ts';
 
 export interface SearchOptions {

@@ -1,12 +1,12 @@
-import type { TreePath } from '../manifest.ts';
-import { inSlices, SLICE, type Steps } from '../slices.ts';
+import type { TreePath } from '../tree/manifest.ts';
+import { inSlices, SLICE, type Steps } from '../tree/slices.ts';
 import type { StagedLayer, Staging } from '../staging.ts';
-import { LayerFile } from '../layer-file.ts';
-import type { LayerIndex } from '../layer-index.ts';
-import { mergeInSlices } from '../merge-layers.ts';
+import { LayerFile } from '../tree/layer-file.ts';
+import type { LayerIndex } from '../tree/layer-index.ts';
+import { mergeInSlices } from '../tree/merge-layers.ts';
 import type { OpenImage } from '../store.ts';
-import { tarOf } from '../tree-tar.ts';
-import { ImageTree, treeId } from '../tree.ts';
+import { tarOf } from '../tree/tree-tar.ts';
+import { ImageTree, treeId } from '../tree/tree.ts';
 import { withOtherNames } from './names-of.ts';
 
 /**

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { diffLayer, type NodeXattrs } from '../../../backend/images/diff-layer.ts';
-import { decodeXattrs } from '../../../backend/images/layer-index.ts';
+import { decodeXattrs } from '../../../backend/images/tree/layer-index.ts';
 import { ImageStore } from '../../../backend/images/store.ts';
-import type { TarEntry } from '../../../backend/images/tar-writer.ts';
+import type { TarEntry } from '../../../backend/images/tar/tar-writer.ts';
 import { file, folder, hardlink, tarOf, testFolder, treeOf } from './support.ts';
 
 type Names = Record<string, string>;

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { TarEntry } from '../../../backend/images/tar-writer.ts';
-import type { ImageTree } from '../../../backend/images/tree.ts';
-import { Fattr, FATTR_SIZE } from '../../../backend/images/tree-arrays.ts';
+import type { TarEntry } from '../../../backend/images/tar/tar-writer.ts';
+import type { ImageTree } from '../../../backend/images/tree/tree.ts';
+import { Fattr, FATTR_SIZE } from '../../../backend/images/tree/tree-arrays.ts';
 import { file, folder, hardlink, link, listTree, tarOf, testFolder, treeOf } from './support.ts';
 import { paths, text, whiteout, opaque, BASE } from '../../support/merged-trees.ts';
 

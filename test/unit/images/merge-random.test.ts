@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { TarEntry } from '../../../backend/images/tar-writer.ts';
+import type { TarEntry } from '../../../backend/images/tar/tar-writer.ts';
 import {
   file,
   folder,

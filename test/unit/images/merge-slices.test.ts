@@ -1,10 +1,10 @@
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { LayerIndexBuilder } from '../../../backend/images/layer-index.ts';
-import { mergeInSlices } from '../../../backend/images/merge-layers.ts';
+import { LayerIndexBuilder } from '../../../backend/images/tree/layer-index.ts';
+import { mergeInSlices } from '../../../backend/images/tree/merge-layers.ts';
 import { ImageStore } from '../../../backend/images/store.ts';
-import { mergeLayers } from '../../../backend/images/tree.ts';
+import { mergeLayers } from '../../../backend/images/tree/tree.ts';
 import { file, folder, tarOf, testFolder } from './support.ts';
 
 /** Runs `work` and counts how often the event loop turned meanwhile. */

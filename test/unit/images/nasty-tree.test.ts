@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { treePaths } from '../../../backend/images/manifest.ts';
-import type { ImageTree } from '../../../backend/images/tree.ts';
+import { treePaths } from '../../../backend/images/tree/manifest.ts';
+import type { ImageTree } from '../../../backend/images/tree/tree.ts';
 import { xattrsIn } from '../../support/xattrs.ts';
 import { importLayers, manyLayers } from './nasty.ts';
 import { newStore } from './store-support.ts';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { ImageRecord, ImageStore } from '../../../backend/images/store.ts';
-import { treePaths } from '../../../backend/images/manifest.ts';
-import type { TarEntry } from '../../../backend/images/tar-writer.ts';
-import type { ImageTree } from '../../../backend/images/tree.ts';
+import { treePaths } from '../../../backend/images/tree/manifest.ts';
+import type { TarEntry } from '../../../backend/images/tar/tar-writer.ts';
+import type { ImageTree } from '../../../backend/images/tree/tree.ts';
 import { file, folder, hardlink, link, listTree, ociLayout, plainLayer, sha, tarOf } from './support.ts';
 
 const bytes = (path: string): Partial<TarEntry> & { path: string } => ({ path, encoding: 'latin1' });

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { treeTar } from '../../../backend/images/tree-tar.ts';
+import { treeTar } from '../../../backend/images/tree/tree-tar.ts';
 import { ImageOperations } from '../../../backend/nodes/image-operations.ts';
 import { fullListing, importLayers, manyLayers, NASTY } from './nasty.ts';
 import { newStore, snapshot } from './store-support.ts';

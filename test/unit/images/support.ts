@@ -13,10 +13,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { LayerFile } from '../../../backend/images/layer-file.ts';
-import { END_OF_TAR, entryHeader, padding, type TarEntry } from '../../../backend/images/tar-writer.ts';
-import { scanTarSync, type ScanOptions } from '../../../backend/images/tar-scan.ts';
-import { ImageTree, mergeLayers } from '../../../backend/images/tree.ts';
+import { LayerFile } from '../../../backend/images/tree/layer-file.ts';
+import { END_OF_TAR, entryHeader, padding, type TarEntry } from '../../../backend/images/tar/tar-writer.ts';
+import { scanTarSync, type ScanOptions } from '../../../backend/images/tar/tar-scan.ts';
+import { ImageTree, mergeLayers } from '../../../backend/images/tree/tree.ts';
 
 /** A folder that is gone after the test. */
 export function testFolder(): string {

@@ -9,8 +9,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { scanTarSync } from '../../../backend/images/tar-scan.ts';
-import { entryHeader } from '../../../backend/images/tar-writer.ts';
+import { scanTarSync } from '../../../backend/images/tar/tar-scan.ts';
+import { entryHeader } from '../../../backend/images/tar/tar-writer.ts';
 import {
   file,
   folder,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { diffTrees, type TreeChange } from '../../../backend/images/tree-diff.ts';
-import type { TarEntry } from '../../../backend/images/tar-writer.ts';
+import { diffTrees, type TreeChange } from '../../../backend/images/tree/tree-diff.ts';
+import type { TarEntry } from '../../../backend/images/tar/tar-writer.ts';
 import { ImageOperations } from '../../../backend/nodes/image-operations.ts';
 import { importLayers, manyLayers, NASTY } from './nasty.ts';
 import { newStore } from './store-support.ts';

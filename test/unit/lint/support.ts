@@ -4,10 +4,10 @@ import { expect, onTestFinished } from 'vitest';
 import { writeCpio } from '../../../backend/boot/initrd-cpio.ts';
 import type { Finding } from '../../../backend/boot/lint/finding.ts';
 import { lintImage } from '../../../backend/boot/lint/linter.ts';
-import { LayerFile } from '../../../backend/images/layer-file.ts';
-import { scanTarSync } from '../../../backend/images/tar-scan.ts';
-import type { TarEntry } from '../../../backend/images/tar-writer.ts';
-import { ImageTree, mergeLayers } from '../../../backend/images/tree.ts';
+import { LayerFile } from '../../../backend/images/tree/layer-file.ts';
+import { scanTarSync } from '../../../backend/images/tar/tar-scan.ts';
+import type { TarEntry } from '../../../backend/images/tar/tar-writer.ts';
+import { ImageTree, mergeLayers } from '../../../backend/images/tree/tree.ts';
 import { file, folder, link, tarOf, testFolder } from '../images/support.ts';
 
 export const PC = 'boot/pc-x86-64';

@@ -1,4 +1,4 @@
-import { BootyardError } from '../errors.ts';
+import { BootyardError } from '../../errors.ts';
 
 /** Bytes of a tar record: headers are one, data is padded to whole ones. */
 export const RECORD = 512;

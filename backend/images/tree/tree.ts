@@ -3,10 +3,10 @@ import { EntryType, decodeXattrs, type LayerIndex } from './layer-index.ts';
 import { LayerFile } from './layer-file.ts';
 import { flatten } from './flatten.ts';
 import { MAX_LINKS, MergeTree } from './merge.ts';
-import type { FileSource } from '../protocols/file-source.ts';
-import type { ExportTree } from '../protocols/nfs/export-tree.ts';
-import type { SparsePiece } from './sparse.ts';
-import { scanTarSync } from './tar-scan.ts';
+import type { FileSource } from '../../protocols/file-source.ts';
+import type { ExportTree } from '../../protocols/nfs/export-tree.ts';
+import type { SparsePiece } from '../tar/sparse.ts';
+import { scanTarSync } from '../tar/tar-scan.ts';
 import { Fattr, FATTR_SIZE, findEntry, type PackedTree, type TreeArrays } from './tree-arrays.ts';
 
 export type FileType = 'file' | 'directory' | 'symlink' | 'char' | 'block' | 'fifo' | 'socket';

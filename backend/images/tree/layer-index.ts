@@ -1,5 +1,5 @@
 import { type Arrays, type Format, loadPacked, pack, type Packed, savePacked } from './packed.ts';
-import type { SparsePiece } from './sparse.ts';
+import type { SparsePiece } from '../tar/sparse.ts';
 
 /** Kinds of entries: NFS's numbers (RFC 1813 §2.5, ftype3), and one more for a hard link to another entry. */
 export const EntryType = {

@@ -1,13 +1,13 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { BootyardError } from '../errors.ts';
-import { EntryType, type LayerEntry, type LayerIndex, LayerIndexBuilder } from './layer-index.ts';
+import { BootyardError } from '../../errors.ts';
+import { EntryType, type LayerEntry, type LayerIndex, LayerIndexBuilder } from '../tree/layer-index.ts';
 import { parsePax, paxInteger, type PaxRecords, paxTime } from './pax.ts';
 import { checkSparse, oldSparse, paxSparse, type SparseFile } from './sparse.ts';
 import { badTar, isZeroRecord, parseHeader, RECORD, type TarHeader } from './tar-header.ts';
 import { cleanTarPath, shown } from './tar-path.ts';
 import { TarWindow } from './tar-window.ts';
-import { XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX } from './xattr-list.ts';
+import { XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX } from '../tree/xattr-list.ts';
 
 /** What a tar may cost: at the limit, an import takes some 300 MB of memory. Root file systems of distributions have 10,000 to 300,000 entries. */
 export interface ScanLimits {

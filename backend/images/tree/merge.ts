@@ -1,8 +1,8 @@
-import { BootyardError } from '../errors.ts';
+import { BootyardError } from '../../errors.ts';
 import { EntryType, type LayerIndex } from './layer-index.ts';
 import { atOnce, SLICE, type Steps } from './slices.ts';
 import { Fattr, FATTR_SIZE, type TreeArrays } from './tree-arrays.ts';
-import { shown } from './tar-path.ts';
+import { shown } from '../tar/tar-path.ts';
 
 /** What a name stands for while layers are merged. Hard links share one. */
 export interface MergeInode {

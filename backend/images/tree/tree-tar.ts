@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type TreePath, treePaths } from './manifest.ts';
-import { megabytes, pace } from './pace.ts';
+import { megabytes, pace } from '../pace.ts';
 import { SLICE } from './slices.ts';
-import type { SparsePiece } from './sparse.ts';
-import type { ImportControl } from './staging.ts';
-import { RECORD } from './tar-header.ts';
-import { END_OF_TAR, entryHeader, padding, type TarEntry } from './tar-writer.ts';
+import type { SparsePiece } from '../tar/sparse.ts';
+import type { ImportControl } from '../staging.ts';
+import { RECORD } from '../tar/tar-header.ts';
+import { END_OF_TAR, entryHeader, padding, type TarEntry } from '../tar/tar-writer.ts';
 import type { ImageTree } from './tree.ts';
 
 const CHUNK = 1 << 20;

@@ -1,12 +1,12 @@
 import { open } from 'node:fs/promises';
-import { BootyardError } from '../errors.ts';
+import { BootyardError } from '../../errors.ts';
 import { LayerFile } from './layer-file.ts';
 import { type LayerIndex, loadLayerIndex, saveLayerIndex } from './layer-index.ts';
-import type { LayoutFolder } from './layout-folder.ts';
+import type { LayoutFolder } from '../layout-folder.ts';
 import { mergeInSlices } from './merge-layers.ts';
 import { loadPacked, savePacked } from './packed.ts';
-import type { ImageRecord } from './records.ts';
-import { scanTar } from './tar-scan.ts';
+import type { ImageRecord } from '../records.ts';
+import { scanTar } from '../tar/tar-scan.ts';
 import { type Holder, ImageTree, treeId } from './tree.ts';
 import { type PackedTree, TREE_FORMAT } from './tree-arrays.ts';
 

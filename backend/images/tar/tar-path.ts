@@ -1,4 +1,4 @@
-import { BootyardError } from '../errors.ts';
+import { BootyardError } from '../../errors.ts';
 
 /** Linux's limits: bytes of one name, and of a path with its final NUL. */
 export const NAME_MAX = 255;

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
 import * as zlib from 'node:zlib';
-import { BootyardError, messageOf, systemCode } from '../errors.ts';
+import { BootyardError, messageOf, systemCode } from '../../errors.ts';
 
 export type Compression = 'gzip' | 'zstd' | 'xz' | 'bzip2';
 

@@ -122,7 +122,7 @@ export function gnuEntryHeader(entry: TarEntry, size: number): Buffer {
   const long = (flag: string, name: Buffer): Buffer[] => {
     if (name.length <= 100) return [];
     const bytes = Buffer.concat([name, Buffer.of(0)]);
-    const link = Buffer.from('././@LongLink');
+    const link = Buffer.from('../@LongLink');
     const header = headerRecord(flag, link, Buffer.alloc(0), bytes.length, { mode: 0 });
     return [header, bytes, padding(bytes.length)];
   };

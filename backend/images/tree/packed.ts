@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { systemCode } from '../errors.ts';
+import { systemCode } from '../../errors.ts';
 
 /*
  * Several typed arrays in one ArrayBuffer, which is written to disk as it is and read back without parsing.

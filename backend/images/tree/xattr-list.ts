@@ -1,4 +1,4 @@
-import { BootyardError } from '../errors.ts';
+import { BootyardError } from '../../errors.ts';
 
 /** Extended attributes of one file: name (latin1 text) → value. */
 export type Xattrs = ReadonlyMap<string, Buffer>;

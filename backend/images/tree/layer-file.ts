@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, read, readSync } from 'node:fs';
-import { BootyardError } from '../errors.ts';
+import { BootyardError } from '../../errors.ts';
 
 /** A layer's tar, open for reading by all trees that have the layer. It never changes while it is open. */
 export class LayerFile {

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { pace } from './pace.ts';
-import type { ImportControl } from './staging.ts';
+import { pace } from '../pace.ts';
+import type { ImportControl } from '../staging.ts';
 import type { FileType, ImageTree } from './tree.ts';
 import { sameXattrs } from './xattr-list.ts';
 
