@@ -1,8 +1,9 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll } from 'vitest';
+import { closeTun, openTun } from '../support/tun.ts';
 
 const backend = join(import.meta.dirname, '../../backend');
 
@@ -41,16 +42,15 @@ export function plainUsersLab(): LabUser {
   const name = `bylab${process.pid}`;
   execFileSync('useradd', ['--no-create-home', '--shell', '/bin/sh', name]);
   const uid = Number(execFileSync('id', ['-u', name], { encoding: 'utf8' }));
-  const mode = statSync('/dev/net/tun').mode & 0o777;
-  chmodSync('/dev/net/tun', 0o666);
+  openTun();
   const as = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--init-groups', '--inh-caps=-all'];
   const user = makeUser('/tmp/bootyard-plain-', (file) => [...as, process.execPath, file], uid);
   return {
     ...user,
     async dispose() {
       await user.dispose();
-      chmodSync('/dev/net/tun', mode);
       execFileSync('userdel', [name]);
+      closeTun();
     },
   };
 }

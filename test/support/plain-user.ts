@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { repository } from './lab.ts';
+import { closeTun, openTun } from './tun.ts';
 
 /** A user without any right, who has a copy of the product; `/dev/net/tun` is open to all while there is one. */
 export interface PlainUser {
@@ -28,8 +29,7 @@ export function makePlainUser(): PlainUser {
   const product = copyProduct(join(folder, 'p'));
   mkdirSync(join(home, 'lab'));
   chownSync(join(home, 'lab'), uid, statSync(home).gid);
-  const tun = statSync('/dev/net/tun').mode & 0o777;
-  chmodSync('/dev/net/tun', 0o666);
+  openTun();
   return {
     uid,
     home: join(home, 'lab'),
@@ -48,8 +48,8 @@ export function makePlainUser(): PlainUser {
       BOOTYARD_NODE: join(product, 'node'),
     },
     remove() {
-      chmodSync('/dev/net/tun', tun);
       execFileSync('userdel', [name]);
+      closeTun();
       rmSync(folder, { recursive: true, force: true });
     },
   };
