@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestEngine } from '../support/engines.ts';
 import { TestLab, until } from '../support/lab.ts';
+import { isLong } from '../support/long.ts';
 
 const lab = new TestLab();
 let engine: TestEngine;
@@ -76,7 +77,7 @@ describe('an image that is built', () => {
     expect(stderr).toContain('does not run: start it.');
   });
 
-  test.runIf(process.env.BOOTYARD_TEST_ALL)('has steps that ran on a node', async () => {
+  test.runIf(isLong)('has steps that ran on a node', async () => {
     put(
       'Dockerfile',
       'FROM pc-x86-64-tiny\nENV WORD="it' +
@@ -93,7 +94,7 @@ describe('an image that is built', () => {
     expect((await lab.images()).map(({ name }) => name)).toEqual(['mine', 'pc-x86-64-tiny']);
   });
 
-  test.runIf(process.env.BOOTYARD_TEST_ALL)('has steps that ran on a temporary node', async () => {
+  test.runIf(isLong)('has steps that ran on a temporary node', async () => {
     const names = (await lab.images()).map(({ name }) => name);
     const lines = [
       'FROM pc-x86-64-tiny',

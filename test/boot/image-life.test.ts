@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestLab } from '../support/lab.ts';
 import { DockerRegistry } from '../support/registry.ts';
+import { isLong } from '../support/long.ts';
 
 // What becomes of an image without any boot, and then a boot of it.
 const lab = new TestLab();
 const TINY = 'pc-x86-64-tiny';
-const isLong = process.env.BOOTYARD_TEST_ALL !== undefined;
 const folder = mkdtempSync(join(tmpdir(), 'by-life-'));
 let registry: DockerRegistry;
 beforeAll(async () => {

@@ -9,6 +9,7 @@ import { node } from '../support/api-lab.ts';
 import { BASE, BuildBench } from '../support/builds.ts';
 import { TestEngine } from '../support/engines.ts';
 import { until } from '../support/lab.ts';
+import { isLong } from '../support/long.ts';
 
 const BASE_NAME = /^localhost\/bootyard-store\/pc-x86-64-tiny:[0-9a-f]{12}$/;
 
@@ -30,7 +31,7 @@ describe.each(['docker', 'podman'] as const)('with %s', (kind) => {
   let bench: BuildBench;
 
   // A build with rootless Podman takes several seconds.
-  const isThorough = kind === 'docker' || process.env.BOOTYARD_TEST_ALL !== undefined;
+  const isThorough = kind === 'docker' || isLong;
   const notBase = async (): Promise<string[]> => (await bench.left()).filter((name) => !BASE_NAME.test(name));
 
   beforeAll(async () => {

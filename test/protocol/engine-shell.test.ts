@@ -8,6 +8,7 @@ import { TestEngine } from '../support/engines.ts';
 import { RegistryLab } from '../support/registry-lab.ts';
 import { importLayers } from '../unit/images/nasty.ts';
 import { file, folder, link, tarOf } from '../unit/images/support.ts';
+import { isLong } from '../support/long.ts';
 
 const OWN = { Entrypoint: ['/bin/sh'], Cmd: ['-l'] };
 const APPLETS = ['sh', 'cat', 'sleep', 'rm', 'mkdir', 'chown', 'ls', 'tty', 'stat', 'touch'];
@@ -43,7 +44,7 @@ function root(hasSystem: boolean): Buffer {
 
 describe.each(['docker', 'podman'] as const)('a shell in a container of %s', (kind) => {
   // With rootless Podman each shell takes seconds.
-  const isThorough = kind === 'docker' || process.env.BOOTYARD_TEST_ALL !== undefined;
+  const isThorough = kind === 'docker' || isLong;
   let test: TestEngine;
   let engine: Engine;
   let lab: RegistryLab;

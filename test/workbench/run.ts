@@ -18,6 +18,7 @@ import { runPlainJob } from './plain-job.ts';
 import { printResult, writeSummary, type TestResult } from './results.ts';
 import { runWorkJob } from './work-job.ts';
 import { launchChromium, Workbench } from './workbench.ts';
+import { isLong } from '../support/long.ts';
 
 const cache = join(import.meta.dirname, '../../.cache');
 const logs = join(import.meta.dirname, 'shots');
@@ -99,7 +100,7 @@ async function runAll(): Promise<TestResult[]> {
         )),
       );
     }
-    const everything = process.env.BOOTYARD_TEST_ALL !== undefined;
+    const everything = isLong;
     if (wanted('keep')) {
       console.log('\nwhat is kept of nodes, by mouse and keyboard');
       const options = { logs, pictures: flags.includes('--pictures'), everything };

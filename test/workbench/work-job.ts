@@ -10,6 +10,7 @@ import type { TestResult } from './results.ts';
 import { SettingsJob } from './settings-job.ts';
 import { runSteps, type Step } from './steps.ts';
 import type { Workbench } from './workbench.ts';
+import { isLong } from '../support/long.ts';
 
 const docs = join(import.meta.dirname, '../../docs');
 
@@ -99,7 +100,7 @@ function buildSteps(build: BuildJob): Step[] {
     { title: 'edited and built again, the node boots it', run: () => build.buildAgain('vnode2') },
     { title: 'watched, a save builds again', run: () => build.watch() },
     // A build with rootless Podman takes long, and a boot more.
-    ...(process.env.BOOTYARD_TEST_ALL
+    ...(isLong
       ? [{ title: 'Podman builds it, too, and the node boots it', run: () => build.withPodman('vnode2') }]
       : []),
     { title: 'the engine ends, and nothing of it is left', run: () => build.end() },
