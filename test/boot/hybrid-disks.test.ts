@@ -158,26 +158,29 @@ describe.runIf(isLong)('room on the disk', () => {
   });
 });
 
-test('boot.mode takes an unmarked partition only by name, and never discards what is marked persistent', async () => {
-  await lab.bootyard('node', 'create', 'mode1', 'disks=1G[template=ext4]', 'boot.mode=hybrid-volatile');
-  await waitFor(lab, 'mode1');
-  expect(await bootMode(lab, 'mode1')).toBe('network');
-  const stages = (await lab.timeline('mode1')).stages.map(({ detail }) => detail).join();
-  expect(stages).toContain('Falling back to default boot mode: network-volatile.');
+test.runIf(isLong)(
+  'boot.mode takes an unmarked partition only by name, and never discards what is marked persistent',
+  async () => {
+    await lab.bootyard('node', 'create', 'mode1', 'disks=1G[template=ext4]', 'boot.mode=hybrid-volatile');
+    await waitFor(lab, 'mode1');
+    expect(await bootMode(lab, 'mode1')).toBe('network');
+    const stages = (await lab.timeline('mode1')).stages.map(({ detail }) => detail).join();
+    expect(stages).toContain('Falling back to default boot mode: network-volatile.');
 
-  await lab.bootyard('node', 'config', 'mode1', 'boot.mode=hybrid-persistent[partition=sda1]');
-  await boot('mode1');
-  expect(await bootMode(lab, 'mode1')).toBe('hybrid-persistent');
-  await lab.inNode('mode1', 'echo kept >/root/note; sync');
+    await lab.bootyard('node', 'config', 'mode1', 'boot.mode=hybrid-persistent[partition=sda1]');
+    await boot('mode1');
+    expect(await bootMode(lab, 'mode1')).toBe('hybrid-persistent');
+    await lab.inNode('mode1', 'echo kept >/root/note; sync');
 
-  await lab.bootyard('node', 'config', 'mode1', 'boot.mode=hybrid-volatile');
-  await boot('mode1');
-  expect(await bootMode(lab, 'mode1')).toBe('network');
-  await lab.bootyard('node', 'config', 'mode1', 'boot.mode=auto');
-  await boot('mode1');
-  expect(await lab.inNode('mode1', 'cat /root/note')).toBe('kept\n');
-  await lab.bootyard('node', 'config', 'mode1', 'boot.mode=network-volatile');
-  await boot('mode1');
-  expect(await bootMode(lab, 'mode1')).toBe('network');
-  await lab.bootyard('node', 'remove', '--force', 'mode1');
-});
+    await lab.bootyard('node', 'config', 'mode1', 'boot.mode=hybrid-volatile');
+    await boot('mode1');
+    expect(await bootMode(lab, 'mode1')).toBe('network');
+    await lab.bootyard('node', 'config', 'mode1', 'boot.mode=auto');
+    await boot('mode1');
+    expect(await lab.inNode('mode1', 'cat /root/note')).toBe('kept\n');
+    await lab.bootyard('node', 'config', 'mode1', 'boot.mode=network-volatile');
+    await boot('mode1');
+    expect(await bootMode(lab, 'mode1')).toBe('network');
+    await lab.bootyard('node', 'remove', '--force', 'mode1');
+  },
+);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DiskInfo } from '../../backend/api/node.ts';
 import { TestLab, until } from '../support/lab.ts';
+import { isLong } from '../support/long.ts';
 
 /** The lab's files are on a small disk of their own, which a node can fill. */
 const home = mkdtempSync(join(tmpdir(), 'by-'));
@@ -61,36 +62,39 @@ describe('disks of a node', () => {
     expect(await lab.inNode('n1', 'head -c 90 /dev/sda1 | tail -c 8')).toBe('FAT32   ');
   });
 
-  test('a full disk of the host pauses the node, which goes on when there is space', async () => {
-    await lab.bootyard('node', 'config', 'n1', 'disks=2G[template=none]', '--force');
-    await reboot();
-    const filler = join(home, 'filler');
-    const free = Number(execFileSync('stat', ['-f', '-c', '%a', home]).toString()) * 4096;
-    writeFileSync(filler, Buffer.alloc(Math.max(0, free - 6e6)));
-    const written = lab.inNode(
-      'n1',
-      'seq 1 2000000 | head -c 12000000 > /dev/sda; sync; md5sum < /dev/null; echo written',
-    );
-    const paused = await until(
-      'the pause',
-      () => lab.node('n1'),
-      ({ reason }) => reason !== null,
-      120_000,
-    );
-    expect(paused).toMatchObject({
-      state: 'unreachable',
-      reason: expect.stringMatching(/^Paused: the host's disk is full/),
-    });
-    rmSync(filler);
-    expect(await written).toContain('written');
-    await until(
-      'the node goes on',
-      () => lab.node('n1'),
-      ({ state, reason }) => state === 'booted' && reason === null,
-    );
-    const sum = 'seq 1 2000000 | head -c 12000000 | md5sum';
-    expect(await lab.inNode('n1', `head -c 12000000 /dev/sda | md5sum`)).toBe(await lab.inNode('n1', sum));
-  });
+  test.runIf(isLong)(
+    'a full disk of the host pauses the node, which goes on when there is space',
+    async () => {
+      await lab.bootyard('node', 'config', 'n1', 'disks=2G[template=none]', '--force');
+      await reboot();
+      const filler = join(home, 'filler');
+      const free = Number(execFileSync('stat', ['-f', '-c', '%a', home]).toString()) * 4096;
+      writeFileSync(filler, Buffer.alloc(Math.max(0, free - 6e6)));
+      const written = lab.inNode(
+        'n1',
+        'seq 1 2000000 | head -c 12000000 > /dev/sda; sync; md5sum < /dev/null; echo written',
+      );
+      const paused = await until(
+        'the pause',
+        () => lab.node('n1'),
+        ({ reason }) => reason !== null,
+        120_000,
+      );
+      expect(paused).toMatchObject({
+        state: 'unreachable',
+        reason: expect.stringMatching(/^Paused: the host's disk is full/),
+      });
+      rmSync(filler);
+      expect(await written).toContain('written');
+      await until(
+        'the node goes on',
+        () => lab.node('n1'),
+        ({ state, reason }) => state === 'booted' && reason === null,
+      );
+      const sum = 'seq 1 2000000 | head -c 12000000 | md5sum';
+      expect(await lab.inNode('n1', `head -c 12000000 /dev/sda | md5sum`)).toBe(await lab.inNode('n1', sum));
+    },
+  );
 
   test('a disk that is no longer in the setting is an orphan, which only consent removes', async () => {
     await lab.bootyard('node', 'config', 'n1', 'disks=none');

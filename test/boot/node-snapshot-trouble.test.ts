@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../support/lab.ts';
 import { SnapshotLab, stopProcess, savesMemory } from '../support/snapshots.ts';
 import { importVariant, programOfHost } from '../support/variant.ts';
+import { isLong } from '../support/long.ts';
 
 /** The lab's files are on a small disk of their own. */
 const home = mkdtempSync(join(tmpdir(), 'by-'));
@@ -107,20 +108,23 @@ nbd-client.real "$@"; code=$?
 exit $code
 end`;
 
-test('kill -9 of the daemon while the node prepares for a save: it has its swap space again', async () => {
-  await lab.inNode('n1', SLOW);
-  const { daemon } = await lab.status();
-  const saving = lab.run(...SAVE);
-  await until(
-    'swap space given back',
-    () => lab.inNode('n1', 'ls /tmp'),
-    (names) => names.includes('given-back'),
-  );
-  process.kill(daemon?.pid ?? 0, 'SIGKILL');
-  expect((await saving).status).toBe(1);
-  await lab.inNode('n1', 'grep /dev/nbd0 /proc/swaps; echo >/tmp/go');
-  await nothingIsLeft();
-});
+test.runIf(isLong)(
+  'kill -9 of the daemon while the node prepares for a save: it has its swap space again',
+  async () => {
+    await lab.inNode('n1', SLOW);
+    const { daemon } = await lab.status();
+    const saving = lab.run(...SAVE);
+    await until(
+      'swap space given back',
+      () => lab.inNode('n1', 'ls /tmp'),
+      (names) => names.includes('given-back'),
+    );
+    process.kill(daemon?.pid ?? 0, 'SIGKILL');
+    expect((await saving).status).toBe(1);
+    await lab.inNode('n1', 'grep /dev/nbd0 /proc/swaps; echo >/tmp/go');
+    await nothingIsLeft();
+  },
+);
 
 test('what was refused or broken off works after that', async () => {
   await lab.inNode('n1', 'echo then >/tmp/file');

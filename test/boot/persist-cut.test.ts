@@ -11,8 +11,7 @@ import { isLong } from '../support/long.ts';
 
 const lab = new TestLab();
 const random = generator(Number(process.env.PERSIST_SEED ?? 5));
-/** `npm run test:all` cuts the power more often. */
-const CUTS = isLong ? 20 : 1;
+const CUTS = 20;
 const KILLS = 3;
 const WRITERS = 3;
 /** that each of them does while the daemon is killed */
@@ -93,7 +92,7 @@ function commandOf(pid: string): string {
   }
 }
 
-describe('a power cut', () => {
+describe.runIf(isLong)('a power cut', () => {
   test(`at ${CUTS} moments of writes to /persist: all that was said to be done is there and whole`, async () => {
     const { mac } = await lab.node('n1');
     for (let cut = 0; cut < CUTS; cut++) {

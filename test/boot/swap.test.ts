@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestLab, until } from '../support/lab.ts';
 import { importVariant, programOfHost } from '../support/variant.ts';
+import { isLong } from '../support/long.ts';
 
 const MIB = 1024 * 1024;
 const lab = new TestLab();
@@ -54,31 +55,34 @@ describe('a node with 256 MB of memory', () => {
     expect(swapSpaces()).toHaveLength(1);
   });
 
-  test('keeps 240 MB of data right, also while the daemon is killed and a new one comes', async () => {
-    const write = 'dd if=/dev/urandom bs=1M count=240 2>/dev/null | tee /root/data | md5sum';
-    const writing = lab.inNode('big', write);
-    await until(
-      'swapping',
-      () => swapSpaces()[0] ?? 0,
-      (bytes) => bytes > 5 * MIB,
-      120_000,
-    );
-    const before = await lab.status();
-    process.kill(before.daemon?.pid ?? 0, 'SIGKILL');
-    const sum = await writing;
-    const after = await until(
-      'a new daemon',
-      () => lab.status(),
-      ({ daemon }) => daemon !== undefined,
-    );
-    expect(after.daemon?.pid).not.toBe(before.daemon?.pid);
-    expect(await swapped()).toBeGreaterThan(20 * MIB);
-    expect(await lab.inNode('big', 'md5sum </root/data')).toBe(sum);
-    expect(
-      await lab.inNode('big', 'dmesg | grep -ciE "write-error|read-error|i/o error|killed process" || :'),
-    ).toBe('0\n');
-    expect((await lab.node('big')).state).toBe('booted');
-  });
+  test.runIf(isLong)(
+    'keeps 240 MB of data right, also while the daemon is killed and a new one comes',
+    async () => {
+      const write = 'dd if=/dev/urandom bs=1M count=240 2>/dev/null | tee /root/data | md5sum';
+      const writing = lab.inNode('big', write);
+      await until(
+        'swapping',
+        () => swapSpaces()[0] ?? 0,
+        (bytes) => bytes > 5 * MIB,
+        120_000,
+      );
+      const before = await lab.status();
+      process.kill(before.daemon?.pid ?? 0, 'SIGKILL');
+      const sum = await writing;
+      const after = await until(
+        'a new daemon',
+        () => lab.status(),
+        ({ daemon }) => daemon !== undefined,
+      );
+      expect(after.daemon?.pid).not.toBe(before.daemon?.pid);
+      expect(await swapped()).toBeGreaterThan(20 * MIB);
+      expect(await lab.inNode('big', 'md5sum </root/data')).toBe(sum);
+      expect(
+        await lab.inNode('big', 'dmesg | grep -ciE "write-error|read-error|i/o error|killed process" || :'),
+      ).toBe('0\n');
+      expect((await lab.node('big')).state).toBe('booted');
+    },
+  );
 
   test('has none of it left when it is off, and empty space at its next boot', async () => {
     await lab.bootyard('node', 'stop', 'big');

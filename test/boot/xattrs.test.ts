@@ -52,7 +52,7 @@ describe('file capabilities and other attributes in hybrid boot', () => {
     expect(await giveAway('/bin/chown')).toBe('65534\n');
   });
 
-  test('a difference in attributes alone is a change, and the saved image has it', async () => {
+  test.runIf(isLong)('a difference in attributes alone is a change, and the saved image has it', async () => {
     await inNode(`set -e; cd /; cp /bin/busybox /srv/new; chmod 700 /srv
       printf 'f %s\\n${CAPABLE.replaceAll('\n', '\\n')}' ${hex('/srv/new')} | ${XATTRS} set
       printf 'f %s\\n${NOTE.replaceAll('\n', '\\n')}' ${hex('/etc/group')} | ${XATTRS} set
