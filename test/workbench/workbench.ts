@@ -26,6 +26,8 @@ const settings = {
   'workbench.colorTheme': 'Default Dark Modern',
   'workbench.secondarySideBar.defaultVisibility': 'hidden',
   'security.workspace.trust.enabled': false,
+  // The editor sees the tests' own servers listen, and would say so.
+  'remote.otherPortsAttributes': { onAutoForward: 'silent' },
   'extensions.autoUpdate': false,
   'extensions.autoCheckUpdates': false,
   'extensions.ignoreRecommendations': true,

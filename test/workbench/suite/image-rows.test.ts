@@ -31,7 +31,7 @@ async function redrawn(act: () => Promise<unknown>, isSeen: () => boolean): Prom
 suite('many images', () => {
   const folder = mkdtempSync(join(tmpdir(), 'root-'));
   suiteSetup(async () => {
-    const { connection } = await bootyard();
+    const { connection, images } = await bootyard();
     mkdirSync(join(folder, 'etc'));
     writeFileSync(join(folder, 'etc/hostname'), 'small\n');
     const [first = '', ...others] = names;
@@ -46,6 +46,11 @@ suite('many images', () => {
     );
     await when('the images and their checks', [connection.model.onChanged], () =>
       names.every((name) => connection.model.image(name)?.lint !== undefined),
+    );
+    // The view follows a moment later.
+    const rowOf = (name: string) => images.tree.getTreeItem(images.tree.elementOf(name));
+    await when('their rows', [images.tree.onDidChangeTreeData], () =>
+      names.every((name) => String(rowOf(name).description).includes('errors')),
     );
   });
   suiteTeardown(async () => {

@@ -55,9 +55,10 @@ suite('nodes', () => {
       const found = connection.model.image(IMAGE);
       return found?.nodes.includes('vnode1') && found;
     });
-    const [element] = images.tree.getChildren();
-    assert.ok(element);
-    assert.match(String(images.tree.getTreeItem(element).description), /used by 1 node$/);
+    const row = () => images.tree.getTreeItem(images.tree.elementOf(IMAGE));
+    await when('the row', [images.tree.onDidChangeTreeData], () =>
+      String(row().description).includes('used by 1 node'),
+    );
     assert.equal(image.inUse, true);
   });
 

@@ -27,6 +27,6 @@ suite('the end of things', () => {
     const { connection, images } = await bootyard();
     await vscode.commands.executeCommand('bootyard.lab.stop', { force: true });
     assert.equal(connection.state, 'stopped');
-    assert.deepEqual(images.tree.getChildren(), []);
+    await when('no rows', [images.tree.onDidChangeTreeData], () => images.tree.getChildren().length === 0);
   });
 });
