@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -30,13 +31,16 @@ export class DockerRegistry {
     const log = openSync(this.#log, 'w');
     this.#child = spawn('docker-registry', ['serve', file], { stdio: ['ignore', log, log] });
     closeSync(log);
+    process.once('exit', () => this.#child.kill('SIGKILL'));
   }
 
   static async start(options: RegistryOptions = {}): Promise<DockerRegistry> {
     const registry = new DockerRegistry(options);
     for (let tries = 0; tries < 200; tries++) {
-      if (await answers(registry.port)) return registry;
-      if (registry.#child.exitCode !== null) break;
+      const isThere = await answers(registry.port);
+      // Another one may answer where this one could not listen.
+      if (registry.#hasEnded) break;
+      if (isThere) return registry;
       await delay(50);
     }
     throw new Error(`docker-registry does not start: ${readFileSync(registry.#log, 'utf8')}`);
@@ -49,10 +53,16 @@ export class DockerRegistry {
     return join(this.folder, 'data');
   }
 
+  get #hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   async stop(): Promise<void> {
-    const ended = new Promise((resolve) => this.#child.once('exit', resolve));
-    this.#child.kill('SIGKILL');
-    await ended;
+    if (!this.#hasEnded) {
+      const ended = once(this.#child, 'exit');
+      this.#child.kill('SIGKILL');
+      await ended;
+    }
     rmSync(this.folder, { recursive: true });
   }
 

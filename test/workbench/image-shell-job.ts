@@ -32,8 +32,10 @@ export function imageShellSteps(person: Person, lab: TestLab): Step[] {
         await person.confirm(`The changes of the shell in image ${IMAGE} are not saved.`, 'Save...');
         await person.answer(QUESTION, 'shelled');
         await person.toast('Image shelled is saved.').waitFor({ timeout: 60_000 });
-        const saved = (await lab.images()).find(({ name }) => name === 'shelled');
-        if (saved?.layers !== 2) throw new Error(`it has ${saved?.layers} layers`);
+        const images = await lab.images();
+        const layersOf = (image: string): number => images.find(({ name }) => name === image)?.layers ?? 0;
+        if (layersOf('shelled') !== layersOf(IMAGE) + 1)
+          throw new Error(`it has ${layersOf('shelled')} layers`);
       },
     },
     {
