@@ -70,7 +70,7 @@ afterAll(async () => {
   rmSync(home, { recursive: true });
 });
 
-test('ctrl-C ends a save: the node goes on, and nothing is left', async () => {
+test.runIf(isLong)('ctrl-C ends a save: the node goes on, and nothing is left', async () => {
   const saving = lab.spawn(...SAVE);
   const closed = once(saving, 'close');
   await inSave(() => saving.kill('SIGINT'));
@@ -78,7 +78,7 @@ test('ctrl-C ends a save: the node goes on, and nothing is left', async () => {
   await nothingIsLeft();
 });
 
-test('a save that would fill the disk is refused before the node is paused', async () => {
+test.runIf(isLong)('a save that would fill the disk is refused before the node is paused', async () => {
   leave(150);
   const said = await lab.refusal(...SAVE);
   rmSync(filler);
@@ -88,17 +88,20 @@ test('a save that would fill the disk is refused before the node is paused', asy
   await nothingIsLeft();
 });
 
-test('a disk that fills up meanwhile: a sentence, the node goes on, and nothing is left', async () => {
-  const saving = lab.refusal(...SAVE);
-  await inSave(() => leave(0));
-  const said = await saving;
-  rmSync(filler);
-  // Fast machines have the memory in the file by then.
-  expect(said).toMatch(
-    /^(The memory could not be saved: no room is left on|A disk could not be copied: .* No space left on)/,
-  );
-  await nothingIsLeft();
-});
+test.runIf(isLong)(
+  'a disk that fills up meanwhile: a sentence, the node goes on, and nothing is left',
+  async () => {
+    const saving = lab.refusal(...SAVE);
+    await inSave(() => leave(0));
+    const said = await saving;
+    rmSync(filler);
+    // Fast machines have the memory in the file by then.
+    expect(said).toMatch(
+      /^(The memory could not be saved: no room is left on|A disk could not be copied: .* No space left on)/,
+    );
+    await nothingIsLeft();
+  },
+);
 
 /** Takes its time over giving the swap space back. */
 const SLOW = `cd /usr/sbin && mv nbd-client nbd-client.real && cat >nbd-client <<'end' && chmod +x nbd-client
@@ -126,7 +129,7 @@ test.runIf(isLong)(
   },
 );
 
-test('what was refused or broken off works after that', async () => {
+test.runIf(isLong)('what was refused or broken off works after that', async () => {
   await lab.inNode('n1', 'echo then >/tmp/file');
   await lab.bootyard(...SAVE);
   await lab.inNode('n1', 'echo later >/tmp/file');
