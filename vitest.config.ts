@@ -4,13 +4,17 @@ import { defineConfig } from 'vitest/config';
 const alone = ['lab', 'lab-doctor', 'many', 'networks', 'survival'].map(
   (name) => `test/boot/${name}.test.ts`,
 );
+/** The slowest of the protocols' tests: a suite of its own, for two run side by side. */
+const registry = 'test/protocol/registry-*.test.ts';
+const onWire = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 60_000 };
 const booting = {
   testTimeout: 300_000,
   hookTimeout: 300_000,
   globalSetup: 'test/support/build-images.ts',
 };
 
-// unit: pure code. protocol: real sockets and third-party clients, in namespaces (scripts/in-namespace). boot: QEMU, two
+// unit: pure code. protocol, registry: real sockets and third-party clients, in namespaces
+// (scripts/in-namespace). boot: QEMU, two
 // files at once, for each often waits for its guest; boot-alone: one at a time.
 export default defineConfig({
   test: {
@@ -28,11 +32,11 @@ export default defineConfig({
         test: {
           name: 'protocol',
           include: ['test/protocol/**/*.test.ts'],
-          fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
+          exclude: [registry],
+          ...onWire,
         },
       },
+      { test: { name: 'registry', include: [registry], ...onWire } },
       {
         test: {
           name: 'boot',

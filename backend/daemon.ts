@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { ForwardServer } from './agent/forward-server.ts';
 import { askNode } from './agent/node-service.ts';
 import { RpcServer } from './agent/rpc-server.ts';
+import { registryCertificate } from './agent/certificate.ts';
+import { nodeAgent } from './agent/node-agent.ts';
 import { labKeys, sshArgv } from './agent/ssh.ts';
 import { StreamServer } from './agent/stream-server.ts';
 import { makeHandlers, imageInfos, type HandlerParts } from './api/handlers.ts';
@@ -11,6 +13,7 @@ import type { LabStatus } from './api/lab.ts';
 import { ownVersion } from './api/runtime.ts';
 import { ApiServer } from './api/server.ts';
 import { Accelerator } from './boot/accelerator.ts';
+import { BootReads } from './boot/boot-reads.ts';
 import { BootFiles } from './boot/boot-files.ts';
 import { NodeDhcpPolicy } from './boot/dhcp-policy.ts';
 import { ImageLinter } from './boot/lint/linter.ts';
@@ -37,28 +40,30 @@ import { parseNetworkList } from './lab/nat-filter.ts';
 import { LabNetwork, NETWORK } from './lab/network.ts';
 import { answerRouterSolicitations } from './lab/router.ts';
 import { SwapProcess } from './lab/swap-process.ts';
+import { LogSystem, ownLogs } from './logs/system.ts';
 import { NodeContact } from './nodes/contact.ts';
-import { ImageEditor } from './nodes/image-editor.ts';
-import { ImageShells } from './nodes/image-shells.ts';
-import { ImageOperations } from './nodes/image-operations.ts';
-import { ImageSaver } from './nodes/image-saver.ts';
+import { NodeDebug } from './nodes/debug/node-debug.ts';
+import { BootTests } from './nodes/boot-tests.ts';
+import { ImageWork } from './nodes/image-work.ts';
 import { UPLINK } from './lab/uplink.ts';
 import { NodeManager } from './nodes/manager.ts';
+import { ServiceTimes } from './nodes/service-times.ts';
 import { PortBoard } from './nodes/port-board.ts';
 import { REGISTRY, RegistryPort } from './nodes/registry-port.ts';
 import { ramBytes } from './nodes/settings.ts';
-import { TemporaryNodes } from './nodes/temporary-node.ts';
 import { PersistShares } from './persist/shares.ts';
 import { shareUsage } from './persist/usage.ts';
 import { DhcpServer } from './protocols/dhcp/server.ts';
 import { DnsServer } from './protocols/dns/server.ts';
 import { BootHttpServer } from './protocols/http/server.ts';
+import { NetconsoleServer } from './protocols/netconsole/server.ts';
 import { NfsServer } from './protocols/nfs/server.ts';
 import { NtpServer } from './protocols/ntp/server.ts';
 import { RegistryServer } from './protocols/registry/server.ts';
 import { TftpServer } from './protocols/tftp/server.ts';
 import { openDatabase } from './state/database.ts';
 import { LabSettings } from './state/lab-settings.ts';
+import { ReadRecords } from './state/read-records.ts';
 import { SnapshotRecords } from './state/snapshot-records.ts';
 import { LeaseRows } from './state/lease-table.ts';
 import { ensurePaths, labPaths } from './state/paths.ts';
@@ -69,15 +74,16 @@ const version = ownVersion();
 /** Addresses of unknown clients; registered nodes count up from .2. */
 const DYNAMIC_RANGE = { first: '192.168.152.200', last: '192.168.152.250' };
 
-const log = daemonLog(paths.daemonLog);
+const bus = new EventBus();
+const { log, nodeLog } = ownLogs(bus, daemonLog(paths.daemonLog));
 
 /** Servers that hold connections of nodes; a node that is off must not keep any. */
 type NodeServer = { dropClient(address: string): void };
 
 async function main(): Promise<void> {
   ensurePaths(paths);
-  const bus = new EventBus();
   const database = openDatabase(paths.database);
+  const logs = new LogSystem({ database, file: paths.database, bus, nodes: () => nodes, log });
   const snapshots = new SnapshotRecords(database);
   const images = new ImageStore(paths.images, { isNeeded: (id) => snapshots.usesImage(id) });
   const nat = new Nat({ run: paths.run, asked: askedNetworks(), log });
@@ -85,6 +91,7 @@ async function main(): Promise<void> {
   await network.setup();
   await answerRouterSolicitations({ run: paths.run, log });
   const keys = await labKeys(paths.keys);
+  const tls = registryCertificate(paths.keys, [REGISTRY.name, NETWORK.address, 'localhost', '127.0.0.1']);
 
   const persist = new PersistShares({
     log,
@@ -108,10 +115,17 @@ async function main(): Promise<void> {
   });
   const nodeServers: NodeServer[] = [];
   const linter = new ImageLinter({ images, ramBytes: ramBytes(), log });
-  const planner = new BootPlanner({
+  const reads = new BootReads({
+    records: new ReadRecords(database),
+    served,
+    tree: (imageId) => images.tree(imageId),
+    image: (name) => planner.image(name),
+  });
+  const planner: BootPlanner = new BootPlanner({
     images,
     linter,
     served,
+    reads,
     lab: {
       serverAddress: NETWORK.address,
       serverMac: NETWORK.mac,
@@ -119,6 +133,8 @@ async function main(): Promise<void> {
       hostKey: keys.hostKey,
       hostKeyPublic: keys.hostKeyPublic,
       dropbearKey: keys.dropbearKey,
+      registryCertificate: tls.cert,
+      registryPlace: REGISTRY.place,
     },
     dropClient: (address) => {
       for (const server of nodeServers) server.dropClient(address);
@@ -134,12 +150,12 @@ async function main(): Promise<void> {
     bus,
     network,
     planner,
-    agent: { reboot: (ip) => askNode(ip, 'REBOOT') },
+    agent: nodeAgent(paths.keys),
     paths,
     acceleration: (model) => accelerator.of(model),
     hostListeners,
     persistUsage: (mac) => shareUsage(persistFolder(mac)),
-    log,
+    log: nodeLog,
     onChange: (node) => {
       api.publishChange({ type: 'node', node });
       changed();
@@ -201,6 +217,7 @@ async function main(): Promise<void> {
     log,
   });
   const ntp = new NtpServer({ address });
+  const netconsole = new NetconsoleServer({ address, publish });
   const hybrid = new HybridService({
     served,
     images,
@@ -235,22 +252,11 @@ async function main(): Promise<void> {
     onChange: (all) => api.publishChange({ type: 'ports', ports: all }),
   });
   const argv = (ip: string, command: string) => sshArgv({ ip, keys: paths.keys, command, tty: false });
-  const saver = new ImageSaver({
-    images,
-    node: (name) => nodes.one(name),
-    booted: (mac) => served.byMac(mac),
-    argv,
-    users: (image) => nodes.list().filter((node) => node.image === image),
-    reboot: (names) => nodes.reboot(names, false),
-  });
-  const operations = new ImageOperations({
-    images,
-    nodes: () => nodes.list(),
-    reboot: (names) => nodes.reboot(names, false),
-  });
-  const temporary = new TemporaryNodes({ nodes, argv, log });
-  const imageOf = (node: string) => nodes.one(node).image;
-  const shells = new ImageShells({ images, operations, saver, temporary, imageOf });
+  const imageWork = new ImageWork({ images, nodes, booted: (mac) => served.byMac(mac), argv, log });
+  const { operations, saver, temporary } = imageWork;
+  const hasSystemd = (mac: string): boolean =>
+    (served.byMac(mac)?.tree.lookupPath('/lib/systemd/systemd') ?? 0) !== 0;
+  const services = new ServiceTimes({ bus, hasSystemd, argv, log: nodeLog });
   const registryFolder = join(paths.images, 'bootyard/registry');
   const storeRegistry = new StoreRegistry({
     images,
@@ -266,10 +272,11 @@ async function main(): Promise<void> {
     uploads: join(registryFolder, 'uploads'),
     // Connections of the host come from the daemon itself; a node must not change what other nodes boot.
     mayPush: (client) => client === address,
+    tls,
     log,
   });
-  const servers = [dhcp, tftp, http, nfs, dns, ntp, streams, rpc, forwards, registry];
-  nodeServers.push(http, nfs, dns, streams, rpc, forwards, registry, {
+  const servers = [dhcp, tftp, http, nfs, dns, ntp, netconsole, streams, rpc, forwards, registry];
+  nodeServers.push(http, nfs, dns, netconsole, streams, rpc, forwards, registry, {
     dropClient: (client) => tftp.drop(client),
   });
 
@@ -282,7 +289,7 @@ async function main(): Promise<void> {
       accelerationReason: accelerator.known?.reason ?? 'it is found out when the first node boots',
       network: { name: NETWORK.name, address },
       nodes: { booted: all.filter((node) => node.state === 'booted').length, total: all.length },
-      registry: { address: `${REGISTRY.name}:${REGISTRY.port}`, host: registryPort.onHost(ports.list()) },
+      registry: { address: REGISTRY.place, host: registryPort.onHost(ports.list()) },
     };
   }
   const lintQueue = new LintQueue({
@@ -326,10 +333,15 @@ async function main(): Promise<void> {
     operations,
     copier: new ImageCopier(images, operations),
     files: new ImageFiles(images),
-    editor: new ImageEditor(images, operations),
-    shells,
+    editor: imageWork.editor,
+    fixer: imageWork.fixer,
+    shells: imageWork.shells,
+    bootTests: new BootTests({ nodes, temporary, log }),
+    debug: new NodeDebug({ nodes, booted: (mac) => served.byMac(mac), folder: paths.nodes }),
     ports,
     saver,
+    reads,
+    logs,
     contact: new NodeContact({ addressOf: (node) => nodes.reachableAddress(node), ask: askNode }),
     shellCommand: ({ node, command, tty, share }) => {
       const { ip } = nodes.one(node);
@@ -363,6 +375,7 @@ async function main(): Promise<void> {
   await api.start();
   ports.start();
   engines.start();
+  logs.retention.start();
   // On a new host this takes seconds; the first boot should not have to wait for it.
   void accelerator.get().then(changed, (error: unknown) => log(`acceleration: ${messageOf(error)}`));
   log(`daemon ${version} serves ${paths.data}`);
@@ -372,14 +385,17 @@ async function main(): Promise<void> {
     engines.close();
     lintQueue.close();
     saver.close();
+    services.close();
     temporary.close();
     storeRegistry.close();
+    reads.saveAll();
     await nodes.close();
     nat.close();
     await api.close();
     for (const server of servers) await server.close();
     swap.close();
     await persist.close();
+    await logs.close();
     database.close();
     process.exit(0);
   };

@@ -14,6 +14,11 @@ export class BootyardError extends Error {
   }
 }
 
+/** The `code` of an error of ours. */
+export function codeOf(error: unknown): string {
+  return error instanceof BootyardError ? error.code : 'internal';
+}
+
 /** The text of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

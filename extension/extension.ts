@@ -1,6 +1,9 @@
 import * as vscode from 'vscode';
 import { BootyardError } from '../backend/errors.ts';
+import { mcpServer, registerMcpServer } from './agents/mcp-server.ts';
+import { registerAgentTools } from './agents/tools.ts';
 import { registerBuildCommands } from './build/build-commands.ts';
+import { registerCaptureCommands } from './captures/capture-commands.ts';
 import { LabConnection } from './daemon/connection.ts';
 import { configuredLab } from './daemon/lab-access.ts';
 import type { LabClient } from './daemon/lab-client.ts';
@@ -13,8 +16,10 @@ import { registerImagesView, type ImagesView } from './images/images-view.ts';
 import { registerImageLint } from './images/lint-commands.ts';
 import { registerImageOperations } from './images/operation-commands.ts';
 import { registerContextKeys } from './lab/context-keys.ts';
+import { registerLabFile } from './lab-file/apply-command.ts';
 import { registerLabCommands } from './lab/lab-commands.ts';
 import { registerStatusBar } from './lab/status-bar.ts';
+import { registerLogPanels } from './logs/log-panels.ts';
 import { registerCopyCommands } from './nodes/copy-commands.ts';
 import { registerDiskCommands } from './nodes/disks/disk-commands.ts';
 import { registerEditCommands } from './nodes/edit-commands.ts';
@@ -27,18 +32,24 @@ import { registerPortCommands } from './nodes/ports/port-commands.ts';
 import { registerReplayCommands } from './nodes/replay-commands.ts';
 import { registerRunCommands } from './nodes/run-commands.ts';
 import { registerSaveCommands } from './nodes/save-commands.ts';
-import { SettingsPanels } from './nodes/settings/settings-panels.ts';
+import { registerSettingsPanels } from './nodes/settings/settings-panels.ts';
+import { registerConsoleTextCommands } from './nodes/console-text-commands.ts';
+import { registerTerminalLinks } from './nodes/terminal-links.ts';
+import { registerTimelinePanels } from './timeline/timeline-panels.ts';
 import { registerSnapshotCommands } from './nodes/snapshots/snapshot-commands.ts';
 import { registerRegistryCommands } from './registries/registry-commands.ts';
+import { registerBootTests } from './tests/boot-tests.ts';
 import { ErrorReporter } from './ui/errors.ts';
 import { withProgress } from './ui/progress.ts';
 import { TextDocuments } from './ui/text-documents.ts';
+import { registerYaml } from './yaml/register.ts';
 
 /** What other extensions, and the tests, can reach. */
 export interface BootyardExtension {
   readonly connection: LabConnection;
   readonly nodes: NodesView;
   readonly images: ImagesView;
+  readonly mcpServer: typeof mcpServer;
 }
 
 /** Registers everything at once and looks for a running lab afterwards; starts none before it is asked for one. */
@@ -54,6 +65,7 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     memory: context.workspaceState,
     requireLab: () => requireLab(connection),
   };
+  const terminals = new NodeTerminals(parts);
   const nodes = registerNodesView(connection);
   const findings = new ImageFindings(connection);
   const images = registerImagesView(parts, findings);
@@ -66,6 +78,8 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     registerContextKeys(connection),
     registerStatusBar(connection),
     registerLabCommands(parts),
+    registerLabFile(parts),
+    registerYaml(connection.model),
     registerLifecycleCommands(parts),
     registerEditCommands(parts),
     registerLookCommands(parts),
@@ -81,16 +95,24 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     registerBuildCommands(parts),
     registerImageShell(parts),
     registerFiles(parts),
+    registerBootTests(parts),
     registerImageOperations(parts),
     registerImageLint(parts, findings),
     registerRegistryCommands(parts, context),
-    new NodeTerminals(parts),
-    new SettingsPanels(parts, context.extensionUri),
+    registerAgentTools(parts),
+    registerMcpServer(),
+    terminals,
+    registerTerminalLinks(parts, terminals),
+    registerConsoleTextCommands(parts),
+    registerCaptureCommands(parts),
+    registerSettingsPanels(parts, context.extensionUri),
+    registerTimelinePanels(parts, context.extensionUri),
+    registerLogPanels(parts, context.extensionUri),
     followTrouble(parts),
     followSettings(connection),
   );
   void connection.look();
-  return { connection, nodes, images };
+  return { connection, nodes, images, mcpServer };
 }
 
 async function requireLab(connection: LabConnection): Promise<LabClient> {

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { z } from 'zod';
+import * as z from 'zod';
 
 const root = join(import.meta.dirname, '..');
 const Row = z.object({
@@ -28,13 +28,18 @@ const benches = [
   { name: 'persist', inNamespace: true },
   { name: 'nbd', inNamespace: true },
   { name: 'import', inNamespace: false },
+  { name: 'imagefs', inNamespace: false },
   { name: 'registry', inNamespace: true },
+  { name: 'engine', inNamespace: true },
   { name: 'build', inNamespace: false },
   { name: 'boot', inNamespace: false },
   { name: 'memory', inNamespace: false },
   { name: 'many', inNamespace: false },
   { name: 'hybrid', inNamespace: false },
   { name: 'snapshot', inNamespace: false },
+  { name: 'events', inNamespace: false },
+  { name: 'timeline', inNamespace: false },
+  { name: 'logs', inNamespace: false },
 ];
 
 function run(bench: (typeof benches)[number], output: string): Row[] {

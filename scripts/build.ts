@@ -1,7 +1,9 @@
 // Bundles the extension, the daemon and the command line into dist/, with the files they read at run time.
 import { build } from 'esbuild';
-import { cpSync, existsSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { bootTestJsonSchema } from '../backend/api/boot-test/json-schema.ts';
+import { labFileJsonSchema } from '../backend/api/lab-file/json-schema.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -13,7 +15,9 @@ const entries: Record<string, string> = {
   daemon: 'backend/daemon.ts',
   'swap-server': 'backend/swap-server.ts',
   cli: 'backend/cli/main.ts',
+  'mcp-server': 'backend/cli/mcp-server.ts',
   'persist-worker': 'backend/persist/worker.ts',
+  'log-search': 'backend/logs/search-worker.ts',
   shaper: 'backend/lab/shaper/main.ts',
 };
 await build({
@@ -29,14 +33,27 @@ await build({
   format: 'cjs',
   target: 'node22',
   sourcemap: true,
-  // cpu-features is native and optional to ssh2, which dockerode brings.
-  external: ['vscode', '@lydell/node-pty', 'cpu-features', '*.node'],
+  // A process keeps its source in memory: without comments it is smaller, and one byte a character. Lines stay short
+  // for those who read a stack.
+  minifyWhitespace: true,
+  lineLimit: 160,
+  external: ['vscode', '@lydell/node-pty'],
+  // What dockerode brings for engines over ssh and for BuildKit's sessions, which Bootyard does not use.
+  alias: Object.fromEntries(
+    ['ssh2', '@grpc/grpc-js', '@grpc/proto-loader'].map((name) => [
+      name,
+      join(import.meta.dirname, 'empty-module.cjs'),
+    ]),
+  ),
   // CommonJS bundles have no import.meta; sources use import.meta.dirname to find their files.
   define: { 'import.meta.dirname': '__dirname' },
   logLevel: 'warning',
 });
 await build({
-  entryPoints: ['settings.ts', 'settings.css'].map((file) => join(root, 'media/settings', file)),
+  entryPoints: ['settings', 'timeline', 'logs'].flatMap((page) =>
+    ['ts', 'css'].map((type) => join(root, 'media', page, `${page}.${type}`)),
+  ),
+  entryNames: '[name]',
   outdir: join(dist, 'webview'),
   bundle: true,
   minify: true,
@@ -49,3 +66,10 @@ cpSync(join(root, 'backend/guest'), join(dist, 'guest'), { recursive: true });
 for (const script of ['keeper.sh', 'door.sh']) {
   cpSync(join(root, 'backend/lab', script), join(dist, script), { force: true, errorOnExist: false });
 }
+cpSync(join(root, 'backend/nodes/captures/capture.pl'), join(dist, 'capture.pl'));
+const schemas = {
+  'bootyard.schema.json': labFileJsonSchema(),
+  'boot-test.schema.json': bootTestJsonSchema(),
+};
+for (const [file, schema] of Object.entries(schemas))
+  writeFileSync(join(dist, file), JSON.stringify(schema, null, 2));

@@ -1,7 +1,6 @@
+import { isUtf8 } from 'node:buffer';
 import type { Socket } from 'node:net';
-
-/** Longest line that a node may send; a longer one is cut into pieces of this size. Bytes. */
-export const MAX_LINE = 64 * 1024;
+import { MAX_LINE, textOf } from '../logs/line.ts';
 
 /**
  * Splits a socket's bytes into lines without the newline. Lines are handed out as latin1 text, so that every byte
@@ -33,7 +32,11 @@ export class LineReader {
 
 /** Bytes kept as latin1, read as UTF-8 where they are UTF-8 and as latin1 where not. */
 export function readable(line: string): string {
+  return textOf(Buffer.from(line, 'latin1'));
+}
+
+/** The same for a `log` event, which also has the bytes where their text does not say which they were. */
+export function logLine(line: string): { line: string; bytes?: Uint8Array } {
   const bytes = Buffer.from(line, 'latin1');
-  const text = bytes.toString('utf8');
-  return text.includes('\uFFFD') ? line : text;
+  return isUtf8(bytes) ? { line: bytes.toString() } : { line, bytes };
 }

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import { messageOf } from '../errors.ts';
 import type { Publish } from '../events/bus.ts';
-import { LineReader, readable } from './line-reader.ts';
+import { LineReader, logLine, readable } from './line-reader.ts';
+import { LinePace } from './line-pace.ts';
 import { TcpListener } from './tcp-listener.ts';
 
 /** How long a client may take for its first line. ms */
@@ -77,11 +78,14 @@ export class StreamServer extends TcpListener {
 
   /** `<stream>`, then `NO_TIMESTAMPS` or `TIMESTAMPS_INSIDE`, then lines until `CLOSE` (WalT's log protocol). */
   #logs(socket: Socket, client: string): (line: string) => void {
+    const pace = new LinePace(socket);
     let stream: string | undefined;
     let mode: string | undefined;
     let closed = false;
-    const publish = (line: string, timestamp: number): void =>
-      this.#options.publish({ kind: 'log', client, stream: stream ?? '', line, timestamp });
+    const publish = (line: string, timestamp: number): void => {
+      pace.count();
+      this.#options.publish({ kind: 'log', client, stream: stream ?? '', ...logLine(line), timestamp });
+    };
     socket.once('close', () => {
       if (!closed && mode) publish('<disconnected!>', Date.now());
     });
@@ -96,7 +100,7 @@ export class StreamServer extends TcpListener {
       } else {
         const { text, timestamp } =
           mode === 'TIMESTAMPS_INSIDE' ? splitTimestamp(line) : { text: line, timestamp: Date.now() };
-        publish(readable(text), timestamp);
+        publish(text, timestamp);
       }
     };
   }

@@ -4,13 +4,16 @@ import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BootyardError, messageOf } from '../errors.ts';
 import type { NodeStep } from '../images/build/dockerfile.ts';
+import { shortened } from '../images/build/engine-build.ts';
+import type { Engine } from '../images/engine/connect.ts';
 import type { ApiClient } from './client.ts';
 import type { Progress } from './contract.ts';
+import { endGroup } from './process-group.ts';
 
 type Calls = Pick<ApiClient, 'call' | 'stream'>;
 const RELEASE_TRIES = 60;
 const RELEASE_MS = 500;
-type Undo = () => Promise<unknown>;
+export type Undo = () => Promise<unknown>;
 interface Control {
   signal: AbortSignal;
   onOutput: (text: string) => void;
@@ -24,10 +27,16 @@ export interface BuiltSoFar {
   intoStore: (name: string) => Promise<unknown>;
 }
 
-/** The node on which a step runs: the one that the user names, or a temporary one. */
+/** A node that the user has named, and what it gets back afterwards. */
+export interface LentNode {
+  name: string;
+  image: string;
+  isOff: boolean;
+}
+/** The node on which a step runs: one that is lent, or a temporary one. */
 export interface StepPlace {
   client: Calls;
-  node: string | undefined;
+  node: LentNode | undefined;
   /** gets, in the order in which it is to be done, what brings the node back and removes the images in between */
   undo: Undo[];
 }
@@ -41,7 +50,7 @@ export async function runOnNode(
   control: Control,
   { config, intoStore }: BuiltSoFar,
 ): Promise<string> {
-  const before = stepImage();
+  const before = stepImage(node);
   await intoStore(before);
   undo.push(() => removeImage(client, before));
   const command = [...exports(config.env), `cd ${quoted(config.folder)}`, step.command].join('\n');
@@ -49,37 +58,98 @@ export async function runOnNode(
   const after = stepImage();
   const isSaved = await (node === undefined
     ? onTemporaryNode(client, before, after, run, control)
-    : onNode(client, node, before, after, run, control));
+    : onNode(client, node.name, before, after, run, control));
   if (!isSaved) return before;
   undo.push(() => removeImage(client, after));
   return after;
 }
 
+/** Does all of it, whatever fails; what could not be brought back is said, for nobody else knows of it. */
+export async function undoAll(undo: readonly Undo[], onOutput: (text: string) => void): Promise<void> {
+  for (const step of undo) {
+    try {
+      await step();
+    } catch (error) {
+      onOutput(`After the build something was left as it was: ${messageOf(error)}\n`);
+    }
+  }
+}
+
 /** A temporary node lets go of its image a moment after its work. */
-async function removeImage(client: Calls, name: string): Promise<void> {
+async function removeImage(
+  client: Pick<ApiClient, 'call'>,
+  name: string,
+  most = RELEASE_TRIES,
+): Promise<void> {
   for (let tries = 0; ; tries++) {
     try {
       await client.call('image.remove', { images: [name] });
       return;
     } catch (error) {
-      const isHeld = error instanceof BootyardError && ['image.busy', 'image.inUse'].includes(error.code);
-      if (!isHeld || tries >= RELEASE_TRIES) throw error;
+      if (!isHeld(error) || tries >= most) throw error;
       await delay(RELEASE_MS);
     }
   }
 }
 
-/** Images between the steps of a build say which process made them, so that a later build can tell what one that was killed has left. */
-function stepImage(): string {
-  return `bootyard-step-${process.pid}-${randomBytes(4).toString('hex')}`;
+function isHeld(error: unknown): boolean {
+  return error instanceof BootyardError && ['image.busy', 'image.inUse'].includes(error.code);
 }
 
-/** Removes what builds that were killed have left in the store. */
-export async function sweepSteps(client: Pick<ApiClient, 'call'>): Promise<void> {
-  for (const { name } of await client.call('image.list', {})) {
-    const pid = /^bootyard-step-(\d+)-[0-9a-f]{8}$/.exec(name)?.[1];
-    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
-    await client.call('image.remove', { images: [name] }).catch(() => undefined);
+/**
+ * Images between the steps of a build say which process made them, so that a later build can tell what one that was killed
+ * has left, and what the node that boots one gets back: `bootyard-step-<pid>-<random>[:<on|off>-<its image, in hex>]`.
+ */
+function stepImage(node?: LentNode): string {
+  const name = `bootyard-step-${process.pid}-${randomBytes(4).toString('hex')}`;
+  if (!node) return name;
+  return `${name}:${node.isOff ? 'off' : 'on'}-${Buffer.from(node.image).toString('hex')}`;
+}
+const STEP_IMAGE = /^bootyard-step-(\d+)-[0-9a-f]{8}(?:[:_](on|off)-([0-9a-f]+))?$/;
+
+/** Of a build whose process is gone. */
+function isStale(image: string): boolean {
+  const pid = STEP_IMAGE.exec(image)?.[1];
+  return pid !== undefined && !existsSync(`/proc/${pid}`);
+}
+
+/** Undoes what builds that were killed have left: gives nodes back, and removes images; what is still held is left to the next build. */
+export async function sweepSteps(
+  client: Pick<ApiClient, 'call'>,
+  onOutput: (text: string) => void,
+): Promise<void> {
+  const stale = (await client.call('image.list', {})).map(({ name }) => name).filter(isStale);
+  if (stale.length === 0) return;
+  let tries = 0;
+  for (const { name, image } of await client.call('node.list', {})) {
+    const [, , power, hex] = (isStale(image) && STEP_IMAGE.exec(image)) || [];
+    if (hex === undefined) continue;
+    const lent = { name, image: Buffer.from(hex, 'hex').toString(), isOff: power === 'off' };
+    onOutput(`A build that was killed had node ${name}: it gets image ${lent.image} back.\n`);
+    await undoAll([() => giveBack(client, lent)], onOutput);
+    tries = RELEASE_TRIES;
+  }
+  for (const name of stale) {
+    try {
+      await removeImage(client, name, tries);
+    } catch (error) {
+      if (!isHeld(error)) throw error;
+    }
+  }
+}
+
+/** Removes what they have left in the engine; what that still needs stays. */
+export async function sweepEngine({ docker }: Engine): Promise<void> {
+  const images = await docker.listImages({
+    filters: { reference: ['localhost/bootyard-store/bootyard-step-*'] },
+  });
+  for (const reference of images.flatMap(({ RepoTags }) => RepoTags ?? [])) {
+    const [, image = ''] = /^localhost\/bootyard-store\/([^:]+):/.exec(reference) ?? [];
+    if (!isStale(image)) continue;
+    await docker
+      .getImage(reference)
+      .remove()
+      .catch(() => undefined);
   }
 }
 
@@ -92,9 +162,8 @@ async function onNode(
   image: string,
   after: string,
   run: Run,
-  { signal, onProgress }: Control,
+  control: Control,
 ): Promise<boolean> {
-  const control = { signal, onProgress };
   await client.call('node.boot', { nodes: [node], image }, control);
   await client.call('node.wait', { nodes: [node] }, control);
   await run(node);
@@ -109,9 +178,8 @@ async function onTemporaryNode(
   image: string,
   after: string,
   run: Run,
-  { signal, onProgress }: Control,
+  control: Control,
 ): Promise<boolean> {
-  const control = { signal, onProgress };
   const { node, stream } = await client.call('image.openShell', { image }, control);
   try {
     await run(node);
@@ -140,13 +208,13 @@ async function runCommand(
   if (code === 0) return;
   throw new BootyardError(
     'build.failed',
-    `The build failed at line ${step.line} of the Dockerfile (RUN --on-node ${step.command}): it ended with exit code ${code} on ${node}.`,
+    `The build failed at line ${step.line} of the Dockerfile (${shortened(`RUN --on-node ${step.command}`)}): it ended with exit code ${code} on ${node}.`,
     { line: step.line, exitCode: code },
   );
 }
 
-/** What gives a node back the image and the power that it has now. */
-export async function wayBack(client: Pick<ApiClient, 'call'>, name: string): Promise<Undo> {
+/** Throws `build.noNode` for what is not one node, or has a step of another build. */
+export async function lendNode(client: Pick<ApiClient, 'call'>, name: string): Promise<LentNode> {
   const [node, ...others] = await client.call('node.list', { nodes: [name] });
   if (!node || others.length > 0) {
     throw new BootyardError(
@@ -154,10 +222,22 @@ export async function wayBack(client: Pick<ApiClient, 'call'>, name: string): Pr
       `--with-node takes one node, and '${name}' is ${others.length + 1}.`,
     );
   }
-  return async () => {
-    await client.call('node.boot', { nodes: [name], image: node.image });
-    if (node.state === 'off') await client.call('node.stop', { nodes: [name] });
-  };
+  if (STEP_IMAGE.test(node.image)) {
+    throw new BootyardError(
+      'build.noNode',
+      `Node ${node.name} has a step of another build: wait for that, or give another node.`,
+    );
+  }
+  return { name: node.name, image: node.image, isOff: node.state === 'off' };
+}
+
+/** Boots the image that the node had; it is off if it was. */
+export async function giveBack(
+  client: Pick<ApiClient, 'call'>,
+  { name, image, isOff }: LentNode,
+): Promise<void> {
+  await client.call('node.boot', { nodes: [name], image });
+  if (isOff) await client.call('node.stop', { nodes: [name] });
 }
 
 function exports(env: readonly string[]): string[] {
@@ -178,13 +258,7 @@ async function runStreaming(
   onOutput: (text: string) => void,
 ): Promise<number> {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-  const stop = (): void => {
-    try {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGTERM');
-    } catch {
-      // It has ended.
-    }
-  };
+  const stop = (): void => endGroup(child);
   signal.addEventListener('abort', stop);
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8');

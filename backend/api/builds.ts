@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BootyardError } from '../errors.ts';
@@ -12,17 +12,30 @@ import {
   nodeSteps,
   parseDockerfile,
   partOf,
+  refuseHereDocuments,
   withImages,
 } from '../images/build/dockerfile.ts';
-import { buildInEngine } from '../images/build/engine-build.ts';
+import { buildInEngine, shortened } from '../images/build/engine-build.ts';
 import { fetchRepository, parseGitUrl } from '../images/build/git.ts';
 import { chooseEngine, type Engine } from '../images/engine/connect.ts';
 import { fetchFromEngine } from '../images/engine/fetch.ts';
 import { engineImage } from '../images/engine/images.ts';
 import { imageModels, imageName } from '../images/names.ts';
-import { runOnNode, sweepSteps, wayBack } from './build-on-node.ts';
+import type { Recipe } from '../images/oci.ts';
+import {
+  giveBack,
+  lendNode,
+  runOnNode,
+  sweepEngine,
+  sweepSteps,
+  type Undo,
+  undoAll,
+} from './build-on-node.ts';
 import type { ApiClient } from './client.ts';
 import type { Progress, Result } from './contract.ts';
+import { recipeOf } from './lab-file/recipe.ts';
+
+export type { NodeStep };
 
 /** What to build an image of. */
 export interface BuildRequest {
@@ -36,7 +49,7 @@ export interface BuildRequest {
   buildArgs?: Record<string, string> | undefined;
   /** network of the steps, as the engine calls it; its default if absent */
   network?: string | undefined;
-  /** on which steps `RUN --on-node` run; a temporary one if absent */
+  /** on which steps `RUN --on-node` run; `chooseNode` is asked if absent */
   node?: string | undefined;
   /** replaces an image of the name, and reboots nodes that run on it */
   force: boolean;
@@ -46,6 +59,8 @@ export interface BuildOptions {
   /** what the builder prints */
   onOutput: (text: string) => void;
   onProgress: (progress: Progress) => void;
+  /** on which node steps shall run; a temporary one if undefined */
+  chooseNode?: (steps: readonly NodeStep[]) => Promise<string | undefined>;
   /** name or address of the engine; the first that answers if absent */
   engine?: string | undefined;
   env?: NodeJS.ProcessEnv;
@@ -137,14 +152,32 @@ class Build {
     const text = await readFile(source.dockerfile, 'utf8');
     const dockerfile = parseDockerfile(text, buildArgs);
     const steps = nodeSteps(dockerfile);
+    if (this.#engine.kind === 'docker') refuseHereDocuments(dockerfile);
+    await sweepSteps(this.#client, this.#options.onOutput);
+    await sweepEngine(this.#engine);
+    const node = steps.length === 0 ? undefined : await this.#placeOf(steps);
     const references = await this.#loadImages(dockerfile);
     const sent = parseDockerfile(withImages(dockerfile, references), buildArgs);
-    const id = await this.#parts(source, sent, steps);
+    // Before the build: what changes meanwhile is not in the image.
+    const recipe = await this.#recipe();
+    const id = await this.#parts(source, sent, steps, node);
     await this.#checkModels(id);
-    const { name, force } = this.#request;
+    const { name, force, from } = this.#request;
+    // A repository's folder is gone after the build.
+    const builtFrom =
+      'folder' in from ? { folder: source.folder, dockerfile: await realpath(source.dockerfile) } : undefined;
     return await this.#intoStore(id, (path, control) =>
-      this.#client.call('image.replace', { path, name, force }, control),
+      this.#client.call('image.replace', { path, name, builtFrom, recipe, force }, control),
     );
+  }
+
+  async #recipe(): Promise<Recipe | undefined> {
+    const { from, subDir: dir, file, buildArgs: args = {}, network, node } = this.#request;
+    const options = Object.entries({ dir, file, network, node }).filter(([, value]) => value !== undefined);
+    const images = await this.#client.call('image.list', {});
+    const { signal } = this.#options;
+    return (await recipeOf({ kind: 'build', from, args, ...Object.fromEntries(options) }, images, { signal }))
+      ?.recipe;
   }
 
   /** Puts the store's images that it starts from into the engine; answers what they are called there. */
@@ -165,19 +198,28 @@ class Build {
     if (!content) throw new BootyardError('image.unknown', `Error: No such image '${name}'.`);
     const id = createHash('sha256').update(content.config).digest('hex');
     const { signal, onProgress: progress } = this.#options;
-    return await loadStoreImage(this.#engine, { ...content, id, blobs: folders.blobs }, { signal, progress });
+    return await loadStoreImage(this.#engine, { ...content, id, ...folders }, { signal, progress });
+  }
+
+  async #placeOf(steps: readonly NodeStep[]): Promise<string | undefined> {
+    return this.#request.node ?? (await this.#options.chooseNode?.(steps));
   }
 
   /** Builds up to the first step on a node, runs that, goes on from what it left, and so on. */
-  async #parts(source: Source, dockerfile: Dockerfile, steps: readonly NodeStep[]): Promise<string> {
-    const { buildArgs = {}, network, name, node } = this.#request;
+  async #parts(
+    source: Source,
+    dockerfile: Dockerfile,
+    steps: readonly NodeStep[],
+    node: string | undefined,
+  ): Promise<string> {
+    const { buildArgs = {}, network, name } = this.#request;
     const { signal, onOutput } = this.#options;
     const tag = `${PLACE}/${name.replace(':', '_')}`;
-    const undo: (() => Promise<unknown>)[] = [];
+    const undo: Undo[] = [];
     let base: { base?: string } = {};
     let after: NodeStep | undefined;
-    if (steps.length > 0) await sweepSteps(this.#client);
-    if (steps.length > 0 && node !== undefined) undo.push(await wayBack(this.#client, node));
+    const lent = node === undefined ? undefined : await lendNode(this.#client, node);
+    if (lent) undo.push(() => giveBack(this.#client, lent));
     try {
       for (const [at, until] of [...steps, undefined].entries()) {
         const part = {
@@ -191,8 +233,8 @@ class Build {
         };
         const id = await buildInEngine(this.#engine, part);
         if (until === undefined) return id;
-        onOutput(`RUN --on-node ${until.command} (${node ?? 'a temporary node'})\n`);
-        const left = await runOnNode({ client: this.#client, node, undo }, until, this.#options, {
+        onOutput(`RUN --on-node ${shortened(until.command)} (${node ?? 'a temporary node'})\n`);
+        const left = await runOnNode({ client: this.#client, node: lent, undo }, until, this.#options, {
           config: await this.#configOf(id),
           intoStore: (image) =>
             this.#intoStore(id, (path, control) =>
@@ -205,7 +247,7 @@ class Build {
         after = until;
       }
     } finally {
-      for (const step of undo) await step().catch(() => undefined);
+      await undoAll(undo, onOutput);
     }
     throw new Error('a build has a last part');
   }
@@ -249,9 +291,9 @@ class Build {
     if (!image)
       throw new BootyardError('build.lost', 'The engine has lost the image that it built: build again.');
     const { there, folders } = await this.#client.call('image.transfer', { layers: image.layers });
-    const known = { layers: new Set(there), blobs: folders.blobs };
+    const known = { layers: new Set(there), ...folders };
     const control = { signal, progress: onProgress };
-    const done = await fetchFromEngine(this.#engine, image, known, folders.downloads, control, (layout) =>
+    const done = await fetchFromEngine(this.#engine, image, known, control, (layout) =>
       use(layout, { signal, onProgress }),
     );
     const { content } = await this.#client.call('image.transfer', { image: done.image.name });

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { EngineInfo } from './engine.ts';
 import { ImageInfo } from './image.ts';
 import { LabStatus } from './lab.ts';

@@ -1,6 +1,6 @@
 import { connect as dial, type Socket } from 'node:net';
 import { CancellationTokenSource, type MessageConnection, ProgressType } from 'vscode-jsonrpc/node';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError, messageOf, systemCode } from '../errors.ts';
 import { Change } from './change.ts';
 import { ChangeFollower, type StateListener } from './change-follower.ts';
@@ -158,6 +158,11 @@ export class ApiClient {
     return this.stream(stream);
   }
 
+  /** What the serial line of a node has printed, as text or bytes; see `node.consoleText`. */
+  async consoleText(what: Params<'node.consoleText'>, options: CallOptions = {}): Promise<ClientStream> {
+    return this.stream((await this.call('node.consoleText', what, options)).stream);
+  }
+
   /** What the serial line of a node has printed, with its pauses; ranges as `node.replay` takes them. */
   async replayConsole(
     node: string,
@@ -167,9 +172,19 @@ export class ApiClient {
     return this.stream((await this.call('node.replay', { node, range, speed }, options)).stream);
   }
 
+  /** What a capture has of packets, a line each; see `node.packets`. */
+  async packets(which: Params<'node.packets'>, options: CallOptions = {}): Promise<ClientStream> {
+    return this.stream((await this.call('node.packets', which, options)).stream);
+  }
+
   /** What `ping` says of a node; see `node.ping`. */
   async ping(node: string, options: CallOptions = {}): Promise<ClientStream> {
     return this.stream((await this.call('node.ping', { node }, options)).stream);
+  }
+
+  /** Log lines, as frames of `log-lines.ts`; see `log.read`. */
+  async readLogs(query: Params<'log.read'>, options: CallOptions = {}): Promise<ClientStream> {
+    return this.stream((await this.call('log.read', query, options)).stream);
   }
 
   /** Lists a port of this host that the caller has opened (`openHostPort`), or could not, until the stream is closed. */

@@ -1,4 +1,5 @@
 import { BootyardError } from '../errors.ts';
+import type { Recipe } from '../images/oci.ts';
 import type { ApiClient } from './client.ts';
 import type { ImageInfo } from './image.ts';
 
@@ -12,6 +13,8 @@ export interface CloneRequest {
   force: boolean;
   /** the node model that the image is for, when there are several of that name */
   model?: string;
+  /** kept with the image */
+  recipe?: Recipe | undefined;
 }
 export interface Cloned {
   image: ImageInfo;

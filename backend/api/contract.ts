@@ -1,20 +1,28 @@
 import type { z } from 'zod';
+import { bootMethods } from './boots.ts';
+import { bootTestMethods } from './boot-test.ts';
+import { captureMethods } from './capture.ts';
 import { changeMethods } from './change.ts';
 import { contactMethods } from './contact.ts';
+import { debugMethods } from './debug.ts';
 import { engineMethods } from './engine.ts';
 import { imageMethods } from './image.ts';
 import { imageFileMethods } from './image-files.ts';
 import { imageShellMethods } from './image-shell.ts';
 import { imageOperationMethods } from './image-operations.ts';
 import { labMethods } from './lab.ts';
+import { logMethods } from './log.ts';
 import { nodeMethods } from './node.ts';
 import { portMethods } from './port.ts';
+import { readMethods } from './reads.ts';
 import { saveMethods } from './save.ts';
 
 /** Every call of the API. One file per noun; this one only joins them. */
 export const methods = {
   ...labMethods,
   ...nodeMethods,
+  ...bootMethods,
+  ...captureMethods,
   ...engineMethods,
   ...imageMethods,
   ...imageOperationMethods,
@@ -22,8 +30,12 @@ export const methods = {
   ...imageShellMethods,
   ...portMethods,
   ...saveMethods,
+  ...readMethods,
   ...contactMethods,
   ...changeMethods,
+  ...bootTestMethods,
+  ...debugMethods,
+  ...logMethods,
 };
 export type Methods = typeof methods;
 export type MethodName = keyof Methods;

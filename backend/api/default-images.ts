@@ -6,6 +6,7 @@ import { buildDefault } from '../images/default/debian.ts';
 import type { ImageVariant } from '../images/default/recipe.ts';
 import { buildArmTiny, buildTiny } from '../images/default/tiny.ts';
 import { imageName } from '../images/names.ts';
+import type { Recipe } from '../images/oci.ts';
 import type { ApiClient } from './client.ts';
 import type { Progress } from './contract.ts';
 import type { ImageInfo } from './image.ts';
@@ -27,6 +28,8 @@ export interface BuildDefaultOptions {
   names?: string[];
   /** instead of them: the Debian image with more in it */
   variant?: ImageVariant;
+  /** kept with the image */
+  recipe?: Recipe | undefined;
   /** build again what is there already */
   force?: boolean;
   signal?: AbortSignal;
@@ -59,7 +62,8 @@ export async function buildDefaultImages(
       makeInitrd,
       ...(variant ? { variant } : {}),
     });
-    const request = { path: built.tar, name, labels: built.labels, force: options.force ?? false };
+    const { force = false, recipe } = options;
+    const request = { path: built.tar, name, labels: built.labels, force, recipe };
     await client.call('image.import', request, { signal, onProgress });
   }
   return client.call('image.list', { images: recipes.map((recipe) => recipe.name) });

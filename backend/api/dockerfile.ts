@@ -1,4 +1,4 @@
-import { imagesOf, parseDockerfile } from '../images/build/dockerfile.ts';
+import { imagesOf, parseDockerfile, readInstructions } from '../images/build/dockerfile.ts';
 
 /**
  * The lines (from 1) of FROM at which a node image can be built: those of an image of the store, or all that lead to a
@@ -16,6 +16,28 @@ export function nodeImageLines(text: string, storeImages: ReadonlySet<string>): 
       return isOurs || (labelled === true && at === dockerfile.stages.length - 1);
     });
     return wanted.map(({ from }) => from.line);
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * Where the stage of the image begins in a Dockerfile, and what the image runs when it starts, if it says so: lines, from 0.
+ * A text that is no Dockerfile (yet) begins at its top.
+ */
+export function lastStage(text: string): { from: number; start: number | undefined } {
+  let from = 0;
+  let start: number | undefined;
+  for (const { keyword, line } of instructionsOf(text)) {
+    if (keyword === 'FROM') [from, start] = [line - 1, undefined];
+    else if (keyword === 'CMD' || keyword === 'ENTRYPOINT') start ??= line - 1;
+  }
+  return { from, start };
+}
+
+function instructionsOf(text: string): ReturnType<typeof readInstructions> {
+  try {
+    return readInstructions(text);
   } catch {
     return [];
   }

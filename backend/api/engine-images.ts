@@ -2,8 +2,10 @@ import { BootyardError } from '../errors.ts';
 import { chooseEngine } from '../images/engine/connect.ts';
 import { fetchFromEngine } from '../images/engine/fetch.ts';
 import { engineImage, type InspectedImage } from '../images/engine/images.ts';
+import { useKnownLayout } from '../images/engine/layout.ts';
 import { bootName, cloneName, type EngineLink, parseEngineLink } from '../images/engine/link.ts';
 import { imageModels, imageName } from '../images/names.ts';
+import type { Recipe } from '../images/oci.ts';
 import { nodeModel } from '../boot/models.ts';
 import { type Calls, checkOverwrite, type Cloned, type CloneRequest } from './clone-rules.ts';
 import type { Progress, Result } from './contract.ts';
@@ -24,8 +26,8 @@ export interface FoundImage {
   image: InspectedImage;
   /** node models that it says it is made for */
   models: string[];
-  /** Brings it into the store under that name; only layers that the store has not got are moved. */
-  fetch: (name: string, force: boolean) => Promise<Result<'image.import'>>;
+  /** Brings it into the store under that name; only layers that the store has not got are moved, and none of an image that it has. */
+  fetch: (name: string, force: boolean, recipe?: Recipe) => Promise<Result<'image.import'>>;
 }
 
 /** Finds the image of a link. Throws when there is no such engine, no such image, or it is not made for nodes. */
@@ -51,24 +53,22 @@ export async function findEngineImage(
     );
   }
   const control = { ...(signal ? { signal } : {}), ...(onProgress ? { progress: onProgress } : {}) };
-  const round = async (name: string, force: boolean): Promise<Result<'image.import'>> => {
+  const round = async (name: string, force: boolean, recipe?: Recipe): Promise<Result<'image.import'>> => {
     const { there, folders } = await client.call('image.transfer', { layers: image.layers });
-    return fetchFromEngine(
-      engine,
-      image,
-      { layers: new Set(there), blobs: folders.blobs },
-      folders.downloads,
-      control,
-      (path) => client.call('image.import', { path, name, force }, { signal, onProgress }),
-    );
+    const bringIn = (path: string): Promise<Result<'image.import'>> =>
+      client.call('image.import', { path, name, force, recipe }, { signal, onProgress });
+    const same = (await client.call('image.list', {})).find(({ id }) => id === image.id);
+    const content = same && (await client.call('image.transfer', { image: same.name })).content;
+    if (content) return await useKnownLayout(content, folders.downloads, bringIn);
+    return await fetchFromEngine(engine, image, { layers: new Set(there), ...folders }, control, bringIn);
   };
-  const fetch = async (name: string, force: boolean): Promise<Result<'image.import'>> => {
+  const fetch = async (name: string, force: boolean, recipe?: Recipe): Promise<Result<'image.import'>> => {
     try {
-      return await round(name, force);
+      return await round(name, force, recipe);
     } catch (error) {
       // What went from the store meanwhile is fetched in a second round.
       if (!(error instanceof BootyardError) || error.code !== 'image.incomplete') throw error;
-      return round(name, force);
+      return round(name, force, recipe);
     }
   };
   return { image, models, fetch };
@@ -113,7 +113,7 @@ export async function cloneFromEngine(
     );
   }
   const users = await checkOverwrite(client, name, models, request);
-  const { warnings, ...fetched } = await fetch(name, request.force);
+  const { warnings, ...fetched } = await fetch(name, request.force, request.recipe);
   if (users.length > 0) await client.call('node.reboot', { nodes: users });
   return { image: fetched, warnings, rebooted: users };
 }

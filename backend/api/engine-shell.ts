@@ -1,22 +1,29 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type Dockerode from 'dockerode';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError } from '../errors.ts';
 import { loadStoreImage } from '../images/build/base-image.ts';
 import { chooseEngine, type Engine } from '../images/engine/connect.ts';
 import { fetchFromEngine } from '../images/engine/fetch.ts';
 import { engineImage } from '../images/engine/images.ts';
+import { shellContainerName, shellFolder, sweepShellContainers } from '../images/engine/shell-container.ts';
 import type { ApiClient, CallOptions } from './client.ts';
 import type { Result } from './contract.ts';
+import { DaemonHold } from './daemon-hold.ts';
 
 type Calls = Pick<ApiClient, 'call'>;
 type Options = Required<CallOptions>;
+type Connect = () => Promise<ApiClient>;
+/** What keeps others from changing the image. */
+interface Session {
+  id: string;
+  hold: DaemonHold;
+}
 
 /** One path that a container has changed; an engine tells no more of it. */
 export interface EngineChange {
@@ -60,12 +67,13 @@ const KINDS = ['M', 'A', 'D'] as const;
 
 /**
  * A root shell in an image of the store, in a container of Docker or Podman as WalT has it, with the image's own scripts
- * that start and stop an OS in it. In the client's process, as all that concerns engines.
+ * that start and stop an OS in it. In the client's process, as all that concerns engines. No other task changes the image
+ * meanwhile, and the container of a client that was killed goes when the next shell opens.
  */
 export class EngineShell {
   /** an OS was started in the container */
   readonly hasSystem: boolean;
-  readonly #client: Calls;
+  readonly #session: Session;
   readonly #engine: Engine;
   readonly #container: Dockerode.Container;
   readonly #image: ShellImage;
@@ -74,7 +82,7 @@ export class EngineShell {
   readonly #touched: ReadonlySet<string>;
 
   private constructor(
-    client: Calls,
+    session: Session,
     engine: Engine,
     made: {
       container: Dockerode.Container;
@@ -84,7 +92,7 @@ export class EngineShell {
       folder: string;
     },
   ) {
-    this.#client = client;
+    this.#session = session;
     this.#engine = engine;
     this.#container = made.container;
     this.hasSystem = made.hasSystem;
@@ -93,21 +101,47 @@ export class EngineShell {
     this.#touched = made.touched;
   }
 
-  /** `wanted`: an engine's name, kind or address. Throws when none answers; nothing is left in the engine but the image. */
-  static async open(client: Calls, image: string, wanted: string, options: Options): Promise<EngineShell> {
+  /**
+   * `connect`: to a lab that runs; `wanted`: an engine's name, kind or address. Throws when none answers, and `image.busy`;
+   * nothing is left in the engine but the image.
+   */
+  static async open(connect: Connect, image: string, wanted: string, options: Options): Promise<EngineShell> {
+    const id = randomUUID();
+    const hold = await DaemonHold.open(connect, (client) =>
+      client.call('image.holdEdit', { image, session: id }),
+    );
+    try {
+      return await EngineShell.#make({ id, hold }, image, wanted, options);
+    } catch (error) {
+      hold.release();
+      throw error;
+    }
+  }
+
+  static async #make(
+    session: Session,
+    image: string,
+    wanted: string,
+    options: Options,
+  ): Promise<EngineShell> {
     const engine = await chooseEngine(wanted);
+    const client = await session.hold.client;
     const { content, folders } = await client.call('image.transfer', { image });
     if (!content) throw new BootyardError('image.unknown', `Error: No such image '${image}'.`);
+    await sweepShellContainers(engine, folders.blobs);
     const id = createHash('sha256').update(content.config).digest('hex');
     const control = { signal: options.signal, progress: options.onProgress };
-    const reference = await loadStoreImage(engine, { ...content, id, blobs: folders.blobs }, control);
-    const folder = mkdtempSync(join(tmpdir(), 'bootyard-shell-'));
+    const reference = await loadStoreImage(engine, { ...content, id, ...folders }, control);
+    const name = shellContainerName(folders.blobs);
+    const folder = shellFolder(name);
+    mkdirSync(folder, { mode: 0o700 });
     let container: Dockerode.Container | undefined;
     try {
       const hasSystem = await isThere(client, image, START);
       const cpuinfo = await cpuinfoOf(client, image, folder);
       options.signal.throwIfAborted();
       container = await engine.docker.createContainer({
+        name,
         Image: reference,
         Hostname: 'image-shell',
         Entrypoint: hasSystem ? [START] : IDLE.slice(0, 1),
@@ -128,7 +162,7 @@ export class EngineShell {
         image: { name: content.name, id, config: content.config },
         folder,
       };
-      return new EngineShell(client, engine, made);
+      return new EngineShell(session, engine, made);
     } catch (error) {
       await container?.remove({ force: true }).catch(() => undefined);
       rmSync(folder, { recursive: true, force: true });
@@ -210,7 +244,8 @@ export class EngineShell {
 
   /** The OS in the container ends in good order. */
   async #shutdown(): Promise<void> {
-    if (!this.hasSystem || !(await isThere(this.#client, this.#image.name, SHUTDOWN))) return;
+    const client = await this.#session.hold.client;
+    if (!this.hasSystem || !(await isThere(client, this.#image.name, SHUTDOWN))) return;
     const exec = await this.#container.exec({ Cmd: [SHUTDOWN], AttachStdout: true, AttachStderr: true });
     const stream = await exec.start({});
     stream.resume();
@@ -223,7 +258,8 @@ export class EngineShell {
    */
   async save(name: string, force: boolean, options: Options): Promise<Result<'image.replace'>> {
     const isOwn = name === this.#image.name;
-    const [current] = (await this.#client.call('image.list', {})).filter((image) => image.name === name);
+    const client = await this.#session.hold.client;
+    const [current] = (await client.call('image.list', {})).filter((image) => image.name === name);
     if (isOwn && current?.id !== this.#image.id) {
       const sentence = `The image '${name}' was replaced meanwhile: save under another name.`;
       throw new BootyardError('image.changed', sentence, { image: name });
@@ -233,6 +269,8 @@ export class EngineShell {
     }
     const committed = z.looseObject({ Id: z.string() }).parse(
       await this.#container.commit({
+        // A push (`engine/pushed.ts`) gives it one more name, and takes it back.
+        repo: `localhost/bootyard-build/shell-${this.#container.id.slice(0, 12)}`,
         pause: false,
         comment: `bootyard image shell ${this.#image.name}`,
         changes: ownConfig(this.#image.config),
@@ -256,7 +294,8 @@ export class EngineShell {
     force: boolean,
     { signal, onProgress }: Options,
   ): Promise<Result<'image.replace'>> {
-    const users = (await this.#client.call('node.list', {})).filter(
+    const client = await this.#session.hold.client;
+    const users = (await client.call('node.list', {})).filter(
       (node) => node.image === name && node.state !== 'off',
     );
     if (users.length > 0 && !force) {
@@ -268,11 +307,12 @@ export class EngineShell {
     }
     const image = await engineImage(this.#engine, id, signal);
     if (!image) throw failed(this.#engine, new Error('it has lost what it committed'));
-    const { there, folders } = await this.#client.call('image.transfer', { layers: image.layers });
-    const known = { layers: new Set(there), blobs: folders.blobs };
+    const { there, folders } = await client.call('image.transfer', { layers: image.layers });
+    const known = { layers: new Set(there), ...folders };
     const control = { signal, progress: onProgress };
-    return await fetchFromEngine(this.#engine, image, known, folders.downloads, control, (path) =>
-      this.#client.call('image.replace', { path, name, force: isConsented }, { signal, onProgress }),
+    const wish = { name, session: this.#session.id, force: isConsented };
+    return await fetchFromEngine(this.#engine, image, known, control, (path) =>
+      client.call('image.replace', { ...wish, path }, { signal, onProgress }),
     );
   }
 
@@ -280,6 +320,7 @@ export class EngineShell {
   async remove(): Promise<void> {
     rmSync(this.#folder, { recursive: true, force: true });
     await this.#container.remove({ force: true }).catch(() => undefined);
+    this.#session.hold.release();
   }
 }
 
@@ -301,10 +342,14 @@ async function changesOf(container: Dockerode.Container): Promise<EngineChange[]
 }
 
 async function isThere(client: Calls, image: string, path: string): Promise<boolean> {
-  return await client.call('image.file', { image, path }).then(
-    () => true,
-    () => false,
-  );
+  try {
+    await client.call('image.file', { image, path });
+    return true;
+  } catch (error) {
+    if (error instanceof BootyardError && ['file.missing', 'file.notFolder'].includes(error.code))
+      return false;
+    throw error;
+  }
 }
 
 /** What the image wants seen as /proc/cpuinfo, as a file of this host. */

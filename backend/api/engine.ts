@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { method } from './method.ts';
 
 /** An image of a container engine; links to it are `<engine>:<name>`. */

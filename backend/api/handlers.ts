@@ -1,14 +1,21 @@
 import { BootyardError } from '../errors.ts';
-import type { Timeline } from '../events/timeline.ts';
+import type { BootReads } from '../boot/boot-reads.ts';
 import type { EngineBoard } from '../images/engine/board.ts';
 import { layerUsers, ownBytes } from '../images/history.ts';
+import type { ConsolePage } from '../nodes/console-page.ts';
 import type { ImageEditor } from '../nodes/image-editor.ts';
+import type { ImageFixer } from '../nodes/image-fixer.ts';
+import type { BootHistory } from '../nodes/boot-history.ts';
 import { type ImageOperations, inUse } from '../nodes/image-operations.ts';
 import type { ImageShells } from '../nodes/image-shells.ts';
 import type { NodeInfo } from '../nodes/info.ts';
 import { settingInfos, settingProblems } from '../nodes/setting-info.ts';
+import type { bootMethods } from './boots.ts';
+import { bootTestHandlers, type BootTestActions } from './boot-test-handlers.ts';
+import { captureHandlers, type CaptureCalls, type CaptureHandlers } from './capture-handlers.ts';
 import type { contactMethods } from './contact.ts';
 import type { ByteStream, CallContext, CheckedParams, Result } from './contract.ts';
+import { debugHandlers, type DebugActions } from './debug-handlers.ts';
 import type { Finding, ImageInfo, LintCounts } from './image.ts';
 import type { ImageCopier } from './image-copy.ts';
 import { imageFileHandlers, type FileHandlers } from './image-file-handlers.ts';
@@ -16,7 +23,9 @@ import type { ImageFiles } from '../images/files/image-files.ts';
 import { imageOperationHandlers, type OperationHandlers } from './image-operation-handlers.ts';
 import { imageShellHandlers, type ShellHandlers } from './image-shell-handlers.ts';
 import type { LabStatus } from './lab.ts';
+import { logHandlers, type LogActions } from './log-handlers.ts';
 import type { PortInfo } from './port.ts';
+import { readHandlers, type ReadHandlers } from './read-handlers.ts';
 import type { saveMethods } from './save.ts';
 import type { ServedHandlers } from './server-connection.ts';
 
@@ -39,6 +48,7 @@ export interface NodeActions {
   list(set?: string[]): NodeInfo[];
   create(params: CheckedParams<'node.create'>): Promise<NodeInfo>;
   boot(set: string[], image?: string): Promise<NodeInfo[]>;
+  setImage(set: string[], image: string): NodeInfo[];
   reboot(set: string[], hard: boolean): Promise<NodeInfo[]>;
   stop(set: string[]): Promise<NodeInfo[]>;
   wait(set: string[], timeoutSeconds: number | undefined, signal: AbortSignal): Promise<NodeInfo[]>;
@@ -54,8 +64,11 @@ export interface NodeActions {
   rename(node: string, name: string): NodeInfo | Promise<NodeInfo>;
   losses(set: string[]): Promise<string[]>;
   remove(set: string[], force: boolean): Promise<void>;
-  timeline(node: string): Timeline | Promise<Timeline>;
+  boots: Pick<BootHistory, 'ofNode' | 'timeline' | 'explain' | 'ofImage' | 'record'>;
   console(node: string, history: boolean, stream: ByteStream): void | Promise<void>;
+  readConsole(node: string, cursor: string | undefined, maxBytes: number): ConsolePage;
+  captures: CaptureCalls;
+  consoleText(node: string, wanted: CheckedParams<'node.consoleText'>, stream: ByteStream): void;
   replay(node: string, range: string, speed: number, stream: ByteStream): void;
 }
 
@@ -110,12 +123,17 @@ export interface HandlerParts {
   linter: LintActions;
   operations: Pick<ImageOperations, keyof ImageOperations>;
   copier: Pick<ImageCopier, 'copy'>;
+  fixer: Pick<ImageFixer, 'fix'>;
   files: Pick<ImageFiles, keyof ImageFiles>;
   editor: Pick<ImageEditor, keyof ImageEditor>;
   shells: Pick<ImageShells, keyof ImageShells>;
+  bootTests: BootTestActions;
+  debug: DebugActions;
   ports: PortActions;
   saver: SaveActions;
+  reads: Pick<BootReads, 'ofBoot' | 'usage'>;
   contact: ContactActions;
+  logs: LogActions;
   shellCommand: (params: CheckedParams<'node.shellCommand'>) => Promise<string[]> | string[];
   status: () => Promise<LabStatus> | LabStatus;
   exposeRegistry: (port: number | null) => void;
@@ -137,7 +155,13 @@ export function makeHandlers(parts: HandlerParts): ServedHandlers {
     'engine.list': ({ all }, { signal }) => (all ? parts.engines.listAll(signal) : parts.engines.list()),
     ...portHandlers(parts),
     ...saveHandlers(parts),
+    ...bootHandlers(parts),
+    ...readHandlers(parts),
+    ...captureHandlers(parts.nodes.captures),
     ...contactHandlers(parts),
+    ...bootTestHandlers(parts.bootTests),
+    ...debugHandlers(parts.debug),
+    ...logHandlers(parts.logs),
   };
 }
 
@@ -164,11 +188,15 @@ function nodeHandlers({
   nodes,
   images,
   shellCommand,
-}: HandlerParts): Omit<HandlersOf<'node'>, keyof SaveHandlers | keyof ContactHandlers> {
+}: HandlerParts): Omit<
+  HandlersOf<'node'>,
+  keyof SaveHandlers | keyof BootHandlers | keyof ReadHandlers | keyof CaptureHandlers | keyof ContactHandlers
+> {
   return {
     'node.list': (params) => nodes.list(params.nodes),
     'node.create': (params) => nodes.create(params),
     'node.boot': (params) => nodes.boot(params.nodes, params.image),
+    'node.setImage': (params) => nodes.setImage(params.nodes, params.image),
     'node.reboot': (params) => nodes.reboot(params.nodes, params.hard),
     'node.stop': (params) => nodes.stop(params.nodes),
     'node.wait': (params, { signal }) => nodes.wait(params.nodes, params.timeoutSeconds, signal),
@@ -199,11 +227,19 @@ function nodeHandlers({
       await nodes.remove(params.nodes, params.force);
       return {};
     },
-    'node.timeline': (params) => nodes.timeline(params.node),
     'node.shellCommand': async (params) => ({ argv: await shellCommand(params) }),
     'node.console': async (params, context) => {
       const stream = context.openStream();
       await nodes.console(params.node, params.history, stream);
+      return { stream: stream.id };
+    },
+    'node.readConsole': ({ node, cursor, maxBytes }) => {
+      const { bytes, ...page } = nodes.readConsole(node, cursor, maxBytes);
+      return { ...page, data: Buffer.from(bytes).toString('base64') };
+    },
+    'node.consoleText': (params, context) => {
+      const stream = context.openStream();
+      nodes.consoleText(params.node, params, stream);
       return { stream: stream.id };
     },
     'node.replay': ({ node, range, speed }, context) => {
@@ -211,6 +247,17 @@ function nodeHandlers({
       nodes.replay(node, range, speed, stream);
       return { stream: stream.id };
     },
+  };
+}
+
+type BootHandlers = Pick<ServedHandlers, keyof typeof bootMethods>;
+
+function bootHandlers({ nodes: { boots } }: HandlerParts): BootHandlers {
+  return {
+    'node.boots': ({ node }) => boots.ofNode(node),
+    'node.timeline': ({ node, boot }) => boots.timeline(node, boot),
+    'node.explain': ({ node, boot }) => boots.explain(node, boot),
+    'image.boots': ({ image }) => boots.ofImage(image),
   };
 }
 
@@ -274,7 +321,10 @@ function portHandlers({ ports }: HandlerParts): HandlersOf<'port'> {
 
 function imageHandlers(
   parts: HandlerParts,
-): Omit<HandlersOf<'image'>, keyof FileHandlers | keyof OperationHandlers | keyof ShellHandlers> {
+): Omit<
+  HandlersOf<'image'>,
+  keyof BootHandlers | keyof ReadHandlers | keyof FileHandlers | keyof OperationHandlers | keyof ShellHandlers
+> {
   const { images, linter, operations, imagesChanged } = parts;
   return {
     'image.list': async (params) => {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Edit } from '../images/files/edit.ts';
 import { ImageInfo } from './image.ts';
 import { method } from './method.ts';

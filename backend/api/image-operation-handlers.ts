@@ -1,3 +1,4 @@
+import type { ImageFixer } from '../nodes/image-fixer.ts';
 import type { ImageOperations } from '../nodes/image-operations.ts';
 import type { ImageInfo } from './image.ts';
 import type { ImageCopier } from './image-copy.ts';
@@ -10,6 +11,7 @@ export type OperationHandlers = Pick<ServedHandlers, keyof typeof imageOperation
 interface Parts {
   operations: Pick<ImageOperations, keyof ImageOperations>;
   copier: Pick<ImageCopier, 'copy'>;
+  fixer: Pick<ImageFixer, 'fix'>;
   info: (image: StoredImage) => Promise<ImageInfo>;
   imagesChanged: () => void;
 }
@@ -17,6 +19,7 @@ interface Parts {
 export function imageOperationHandlers({
   operations,
   copier,
+  fixer,
   info,
   imagesChanged,
 }: Parts): OperationHandlers {
@@ -34,6 +37,10 @@ export function imageOperationHandlers({
     },
     'image.label': async ({ image, labels, remove, force }, context) => {
       const done = await operations.label(image, labels, remove, force, context);
+      return told({ ...done, image: await info(done.image) });
+    },
+    'image.fix': async (request, context) => {
+      const done = await fixer.fix(request, context);
       return told({ ...done, image: await info(done.image) });
     },
     'image.replace': async ({ force, ...source }, context) => {

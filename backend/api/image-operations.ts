@@ -1,5 +1,6 @@
-import { z } from 'zod';
-import { ImageInfo } from './image.ts';
+import * as z from 'zod';
+import { BuiltFrom, Recipe } from '../images/oci.ts';
+import { Finding, ImageInfo } from './image.ts';
 import { method } from './method.ts';
 
 const Share = z.object({ count: z.number(), bytes: z.number() });
@@ -60,11 +61,36 @@ export const imageOperationMethods = {
     Changed,
   ),
   /**
+   * Repairs with one layer what `image.lint` finds, as far as its findings have a `repair`. `rules`: ids; all if empty.
+   * `labels`: values for those that findings are about. `left`: what the rules still find, 1000 at most. Refused with
+   * `image.noRule` and `image.fix`. Progress, cancel.
+   */
+  'image.fix': method(
+    z.object({
+      image: z.string(),
+      rules: z.array(z.string()).default([]),
+      labels: z.record(z.string(), z.string()).default({}),
+      force: z.boolean().default(false),
+    }),
+    Changed.extend({
+      repaired: z.array(z.object({ rule: z.string(), path: z.string(), done: z.string() })),
+      left: z.array(Finding.omit({ severity: true })),
+    }),
+  ),
+  /**
    * Brings in what was built elsewhere. `path`: an archive or layout, as `image.import` takes; layers that the store has may
-   * be missing. Refused with `image.exists` without `force`. Progress, cancel.
+   * be missing. `session`: the one of `image.holdEdit` that this ends. Refused with `image.exists` without `force`. Progress,
+   * cancel.
    */
   'image.replace': method(
-    z.object({ path: z.string().startsWith('/'), name: z.string(), force: z.boolean().default(false) }),
+    z.object({
+      path: z.string().startsWith('/'),
+      name: z.string(),
+      session: z.string().optional(),
+      builtFrom: BuiltFrom.optional(),
+      recipe: Recipe.optional(),
+      force: z.boolean().default(false),
+    }),
     Changed.extend({ warnings: z.array(z.string()) }),
   ),
   /** By what `to` differs from `from`; times do not count. `changes` has the first `limit` of `count`. Progress, cancel. */

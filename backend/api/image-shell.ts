@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ImageInfo } from './image.ts';
 import { method } from './method.ts';
 import { NodeDifference } from './save.ts';
@@ -18,6 +18,14 @@ export const imageShellMethods = {
     z.object({ node: z.string(), stream: z.number() }),
   ),
   'image.holdShell': method(z.object({ node: z.string() }), z.object({ stream: z.number() })),
+  /**
+   * For a shell in a container of an engine: no other task changes the image as long as the byte stream of the answer is
+   * open. `session`: a name that nobody else knows, for `image.replace`. Throws `image.busy`.
+   */
+  'image.holdEdit': method(
+    z.object({ image: z.string(), session: z.string().min(16).max(64) }),
+    z.object({ stream: z.number() }),
+  ),
   /** As `node.diff`, and what differs is kept for `image.saveShell`. */
   'image.shellDiff': method(z.object({ node: z.string() }), NodeDifference),
   /**

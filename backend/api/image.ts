@@ -1,4 +1,6 @@
-import { z } from 'zod';
+import * as z from 'zod';
+import { BuiltFrom, Recipe } from '../images/oci.ts';
+import { Repair } from '../images/files/repair.ts';
 import { method } from './method.ts';
 
 /** How many findings of each severity `image lint` has on an image. */
@@ -24,6 +26,10 @@ export const ImageInfo = z.object({
   models: z.array(z.string()),
   /** the link by which it was cloned (`lab:anna/router`); absent when it was made or changed here */
   origin: z.string().optional(),
+  /** folder and Dockerfile on this host, of which it was built here */
+  builtFrom: BuiltFrom.optional(),
+  /** how it was made here; absent when it was changed since */
+  recipe: Recipe.optional(),
   /** absent: it was not checked yet, which happens by itself while nothing boots */
   lint: LintCounts.optional(),
 });
@@ -40,6 +46,8 @@ export const Finding = z.object({
   fix: z.string(),
   /** a line for the image's Dockerfile that does it, where one does */
   dockerfile: z.string().optional(),
+  /** what `image fix` does about it in the image; absent where there is something to choose */
+  repair: Repair.optional(),
 });
 export type Finding = z.infer<typeof Finding>;
 /** `config`: byte by byte; its SHA-256 is the id. Layers: lowest first, by the digests of their tars */
@@ -64,6 +72,7 @@ export const imageMethods = {
       labels: z.record(z.string(), z.string()).default({}),
       force: z.boolean().default(false),
       origin: z.string().optional(),
+      recipe: Recipe.optional(),
     }),
     /** `warnings`: a sentence for each thing in it that nodes will not see */
     ImageInfo.extend({ warnings: z.array(z.string()) }),

@@ -28,7 +28,7 @@ export interface LabOptions {
 }
 
 /** How long a daemon that died may take until the keeper has started the next. */
-const RESTART_MS = 10_000;
+const RESTART_MS = 30_000;
 const RETRY_MS = 50;
 /** How long `lab.shutdown` may take before the lab is ended without it. */
 const SHUTDOWN_MS = 20_000;

@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
 
-/** A line longer than this comes in pieces: a node may send one without end. */
+/** A line longer than this comes in pieces, by default: a node may send one without end. */
 const MAX_LINE = 64 * 1024;
 
 /** The lines of a stream, without their ends. Bytes stay as they are. */
-export async function* linesOf(from: Readable): AsyncGenerator<Buffer> {
+export async function* linesOf(from: Readable, maxLine = MAX_LINE): AsyncGenerator<Buffer> {
   let rest = Buffer.alloc(0);
   for await (const chunk of from) {
     rest = Buffer.concat([rest, Buffer.from(chunk)]);
@@ -14,7 +14,7 @@ export async function* linesOf(from: Readable): AsyncGenerator<Buffer> {
       begin = end + 1;
     }
     rest = rest.subarray(begin);
-    if (rest.length > MAX_LINE) {
+    if (rest.length > maxLine) {
       yield rest;
       rest = Buffer.alloc(0);
     }

@@ -1,5 +1,4 @@
-import { z } from 'zod';
-import { Timeline } from '../events/timeline.ts';
+import * as z from 'zod';
 import { NodeInfo } from '../nodes/info.ts';
 import { SnapshotInfo } from '../nodes/snapshots/info.ts';
 import { ImageCopyInfo } from '../nodes/disks/image-copies.ts';
@@ -16,8 +15,7 @@ export { SettingInfo, settingInfos } from '../nodes/setting-info.ts';
 export { checkSettings, settingsHelp, NodeSettings, withDefaults } from '../nodes/settings.ts';
 export { MODEL_NAMES } from '../boot/models.ts';
 export { modelSettings } from '../nodes/machines/model-settings.ts';
-export { parseRange } from '../nodes/console-replay.ts';
-export { Timeline } from '../events/timeline.ts';
+export { parseRange } from '../logs/range.ts';
 
 /** Node sets in WalT's syntax: names, comma lists, `all-nodes`, `my-nodes`. */
 const NodeSet = z.array(z.string()).min(1);
@@ -31,11 +29,14 @@ export const nodeMethods = {
       model: z.string().optional(),
       image: z.string().optional(),
       settings: NodeSettings.optional(),
+      powerOn: z.boolean().default(true),
     }),
     NodeInfo,
   ),
   /** Sets the image if one is given, then powers the nodes on (again). Answers when QEMU runs. */
   'node.boot': method(z.object({ nodes: NodeSet, image: z.string().optional() }), z.array(NodeInfo)),
+  /** Gives the nodes an image without a boot: one that runs has it from its next. */
+  'node.setImage': method(z.object({ nodes: NodeSet, image: z.string() }), z.array(NodeInfo)),
   'node.reboot': method(z.object({ nodes: NodeSet, hard: z.boolean().default(false) }), z.array(NodeInfo)),
   'node.stop': method(z.object({ nodes: NodeSet }), z.array(NodeInfo)),
   /** Waits for *booted*; fails with `node.failed` when one fails, `node.timeout` when time is up. Can be cancelled. */
@@ -87,7 +88,6 @@ export const nodeMethods = {
   'node.losses': method(z.object({ nodes: NodeSet }), z.array(z.string())),
   /** Without `force` a node that runs is refused with `node.running`, and one that `node.losses` names with `node.loses`. */
   'node.remove': method(z.object({ nodes: NodeSet, force: z.boolean().default(false) }), z.object({})),
-  'node.timeline': method(z.object({ node: z.string() }), Timeline),
   /** What to start on the host to be in the node: enters the lab's namespaces and runs ssh there. */
   'node.shellCommand': method(
     z.object({
@@ -102,6 +102,40 @@ export const nodeMethods = {
   /** Opens a byte stream (`stream.ts`): the serial line, after its history since power-on if asked for. */
   'node.console': method(
     z.object({ node: z.string(), history: z.boolean() }),
+    z.object({ stream: z.number() }),
+  ),
+  /**
+   * What the serial line printed since power-on, page by page: from the cursor of the page before, or from the oldest
+   * that is kept. A page ends with a line when `more` is there, and never inside of a character.
+   */
+  'node.readConsole': method(
+    z.object({
+      node: z.string(),
+      cursor: z.string().optional(),
+      maxBytes: z.number().int().min(4_096).max(1_048_576).default(65_536),
+    }),
+    z.object({
+      /** base64 */
+      data: z.string(),
+      cursor: z.string(),
+      more: z.boolean(),
+      /** what followed the cursor is gone (a power-on, a flood of output), or the daemon is another one */
+      gap: z.boolean(),
+    }),
+  ),
+  /**
+   * Opens a byte stream: what the serial line has printed since power-on, `history`: with the power-ons before that are kept.
+   * Bytes as they came; with `timestamps` or `search` (a POSIX extended regular expression) lines of text. `follow`: the
+   * stream goes on.
+   */
+  'node.consoleText': method(
+    z.object({
+      node: z.string(),
+      history: z.boolean().default(false),
+      timestamps: z.boolean().default(false),
+      search: z.string().optional(),
+      follow: z.boolean().default(false),
+    }),
     z.object({ stream: z.number() }),
   ),
   /**

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { PortInfo } from '../nodes/port-board.ts';
 import { method } from './method.ts';
 

@@ -19,7 +19,7 @@ import { pushImage } from '../images/registry/push.ts';
 import type { Registry, RegistryList } from '../images/registry/registries.ts';
 import { type RemoteImage, remoteImage } from '../images/registry/remote-image.ts';
 import { type FoundImage, searchRegistry } from '../images/registry/search.ts';
-import type { Progress, Result } from './contract.ts';
+import type { Params, Progress, Result } from './contract.ts';
 import { type Calls, checkOverwrite, type Cloned, type CloneRequest } from './clone-rules.ts';
 import { cloneFromEngine } from './engine-images.ts';
 import { registries } from './registry-list.ts';
@@ -95,7 +95,7 @@ export async function cloneImage(
       client,
       remote,
       image,
-      { name, force: request.force, origin: formatLink(link) },
+      { name, force: request.force, origin: formatLink(link), recipe: request.recipe },
       options,
     );
     if (users.length > 0) await client.call('node.reboot', { nodes: users });
@@ -134,7 +134,7 @@ async function fetchImage(
   client: Calls,
   remote: RegistryClient,
   image: RemoteImage,
-  target: { name: string; force: boolean; origin: string },
+  target: Pick<Params<'image.import'>, 'name' | 'force' | 'origin' | 'recipe'>,
   options: RegistryOptions,
 ): Promise<Result<'image.import'>> {
   const { signal, onProgress } = options;

@@ -1,5 +1,5 @@
 import { ResponseError } from 'vscode-jsonrpc/node';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError } from '../errors.ts';
 
 /** JSON-RPC 2.0 §5.1, and the code that the Language Server Protocol gives to a cancelled request. */

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError, messageOf } from '../errors.ts';
 
 const run = promisify(execFile);
@@ -74,6 +74,11 @@ export function daemonProgram(): string {
 /** The command line's program, likewise. */
 export function commandProgram(): string {
   return ownProgram('cli.cjs', '../cli/main.ts');
+}
+
+/** The module of `bootyard mcp`, likewise: apart, for no other command reads the protocol's SDK. */
+export function mcpServerModule(): string {
+  return ownProgram('mcp-server.cjs', '../cli/mcp-server.ts');
 }
 
 function ownProgram(bundle: string, source: string): string {

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { type CancellationToken, type MessageConnection, ProgressType } from 'vscode-jsonrpc/node';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError, messageOf } from '../errors.ts';
 import type { ChangeFeed, Subscription } from './change-feed.ts';
 import {

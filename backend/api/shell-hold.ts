@@ -1,62 +1,67 @@
+import { execFile } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { BootyardError } from '../errors.ts';
-import type { ApiClient, CallOptions, ClientStream } from './client.ts';
+import type { ApiClient, CallOptions } from './client.ts';
 import type { Params, Result } from './contract.ts';
-
-/** The daemon waits a minute for the clients of the one before. */
-const PATIENCE_MS = 60_000;
-const RETRY_MS = 500;
+import { DaemonHold } from './daemon-hold.ts';
 
 /** What is typed is no part of the image; whatever its shell is. */
 export const LOGIN_SHELL = 'export HISTFILE=/dev/null; exec "${SHELL:-/bin/sh}" -l';
 
+const RECONNECTS = 30;
+
 /** Keeps the node of an image shell there, through restarts of the daemon, until it is released or this process ends. */
 export class ShellHold {
   readonly node: string;
-  readonly #connect: () => Promise<ApiClient>;
-  #client: Promise<ApiClient>;
-  #current: ApiClient;
-  #stream: ClientStream;
-  #isReleased = false;
+  readonly #hold: DaemonHold;
 
-  private constructor(
-    node: string,
-    connect: () => Promise<ApiClient>,
-    client: ApiClient,
-    stream: ClientStream,
-  ) {
+  private constructor(node: string, hold: DaemonHold) {
     this.node = node;
-    this.#connect = connect;
-    this.#client = Promise.resolve(client);
-    this.#current = client;
-    this.#stream = stream;
-    this.#follow(client);
+    this.#hold = hold;
   }
 
-  /** `connect`: to a lab that runs; these connections are closed here. Throws as `image.openShell`. */
+  /** `connect`: as `DaemonHold.open`. Throws as `image.openShell`. */
   static async open(
     connect: () => Promise<ApiClient>,
     params: Params<'image.openShell'>,
     options: CallOptions,
   ): Promise<ShellHold> {
-    const client = await connect();
-    try {
-      const { node, stream } = await client.call('image.openShell', params, options);
-      return new ShellHold(node, connect, client, client.stream(stream));
-    } catch (error) {
-      client.dispose();
-      throw error;
-    }
+    let node = '';
+    const hold = await DaemonHold.open(connect, async (client) => {
+      if (node !== '') return await client.call('image.holdShell', { node });
+      const opened = await client.call('image.openShell', params, options);
+      ({ node } = opened);
+      return opened;
+    });
+    return new ShellHold(node, hold);
   }
 
   /** A connection to the daemon that has the node now. Rejects when there is none that has it. */
   get client(): Promise<ApiClient> {
-    return this.#client;
+    return this.#hold.client;
+  }
+
+  /** Resolves when the node takes shells again. One that goes down is called booted for a moment yet: its ssh tells. */
+  async untilBack(options: CallOptions): Promise<void> {
+    const { node } = this;
+    for (let tries = 0; tries < RECONNECTS; tries++) {
+      const client = await this.client;
+      await client.call('node.wait', { nodes: [node] }, options);
+      const { argv } = await client.call('node.shellCommand', { node, command: 'true', tty: false });
+      const [program = '', ...words] = argv;
+      const isBack = await promisify(execFile)(program, words, { signal: options.signal }).then(
+        () => true,
+        () => false,
+      );
+      if (isBack) return;
+      await delay(1000, undefined, { signal: options.signal });
+    }
   }
 
   /** What the shell has changed. A node that was switched off, or reboots, has that on its disk. */
   async diff(options: CallOptions): Promise<Result<'image.shellDiff'>> {
-    const client = await this.#client;
+    const client = await this.client;
     const { node } = this;
     const nodes = [node];
     const [info] = await client.call('node.list', { nodes });
@@ -71,7 +76,7 @@ export class ShellHold {
     options: CallOptions,
   ): Promise<Result<'image.saveShell'>> {
     const write = async (id: string) =>
-      (await this.#client).call('image.saveShell', { ...params, id, node: this.node }, options);
+      (await this.client).call('image.saveShell', { ...params, id, node: this.node }, options);
     try {
       return await write(params.id);
     } catch (error) {
@@ -82,35 +87,6 @@ export class ShellHold {
 
   /** The node goes. */
   release(): void {
-    this.#isReleased = true;
-    this.#stream.close();
-    this.#current.dispose();
-  }
-
-  #follow(client: ApiClient): void {
-    client.onClose(() => {
-      if (this.#isReleased) return;
-      this.#client = this.#again();
-      // Whoever asks for it hears of it.
-      this.#client.catch(() => undefined);
-    });
-  }
-
-  async #again(): Promise<ApiClient> {
-    for (const end = Date.now() + PATIENCE_MS; ; await delay(RETRY_MS)) {
-      let client: ApiClient | undefined;
-      try {
-        client = await this.#connect();
-        const { stream } = await client.call('image.holdShell', { node: this.node });
-        this.#stream = client.stream(stream);
-        this.#current = client;
-        if (this.#isReleased) this.release();
-        this.#follow(client);
-        return client;
-      } catch (error) {
-        client?.dispose();
-        if (this.#isReleased || Date.now() > end) throw error;
-      }
-    }
+    this.#hold.release();
   }
 }

@@ -11,6 +11,7 @@ export async function eachLine(
   stream: ClientStream,
   signal: AbortSignal,
   onLine: (line: Buffer) => Promise<void> | void,
+  maxLine?: number,
 ): Promise<string | undefined> {
   const pipe = new PassThrough();
   let sentence: string | undefined;
@@ -28,7 +29,7 @@ export async function eachLine(
   signal.addEventListener('abort', stop);
   if (signal.aborted) stop();
   try {
-    for await (const line of linesOf(pipe)) await onLine(line);
+    for await (const line of linesOf(pipe, maxLine)) await onLine(line);
   } finally {
     signal.removeEventListener('abort', stop);
     stream.close();

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * Byte streams on the API's connection. The server sends `stream.data`; the client answers `stream.ack` with the bytes

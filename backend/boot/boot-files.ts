@@ -1,3 +1,5 @@
+import { posix } from 'node:path';
+import { inodePaths } from '../images/tree/inode-paths.ts';
 import { bufferSource, type FileSource } from '../protocols/file-source.ts';
 import { firmwareContent } from './firmware.ts';
 import type { BootPlan } from './plan.ts';
@@ -8,6 +10,10 @@ import { stage1Script } from './stage1.ts';
 export const UNDIONLY = 'pxe/walt-x86-undionly.kpxe';
 export const SNPONLY = 'pxe/walt-x86-64-snponly.efi';
 export const STAGE1 = 'pxe/bootyard-stage1.ipxe';
+
+const IPXE = 'iPXE of this host';
+/** Files of the same folder that a refusal names. */
+const MAX_NAMED = 8;
 
 /** Why a boot file is not there: what was asked, in a sentence that the timeline shows. */
 export interface Missing {
@@ -32,10 +38,10 @@ export class BootFiles {
     const path = cleanPath(asked);
     if (path.includes('undionly')) {
       this.#onUndionly(client);
-      return bufferSource(firmwareContent('undionly.kpxe'));
+      return bufferSource(firmwareContent('undionly.kpxe'), IPXE);
     }
-    if (path === `/${SNPONLY}`) return bufferSource(firmwareContent('snponly.efi'));
-    if (path === `/${STAGE1}`) return bufferSource(stage1Script());
+    if (path === `/${SNPONLY}`) return bufferSource(firmwareContent('snponly.efi'), IPXE);
+    if (path === `/${STAGE1}`) return bufferSource(stage1Script(), 'of the lab');
     const plan = this.#served.byAddress(client);
     if (!plan) return { missing: `no node with address ${client} is booting` };
     return fileOf(plan, legacyName(path, plan.node.model));
@@ -50,9 +56,28 @@ function legacyName(path: string, model: string): string {
 function fileOf(plan: BootPlan, path: string): FileSource | Missing {
   const inImage = `/boot/${plan.node.model}${path}`;
   const inode = plan.tree.lookupPath(inImage);
-  if (inode === 0) return { missing: `image ${plan.node.image} has no ${inImage}` };
+  if (inode === 0) return { missing: `image ${plan.node.image} has no ${inImage}${instead(plan, inImage)}` };
   if (plan.tree.stat(inode).type !== 'file') {
     return { missing: `${inImage} of image ${plan.node.image} is not a file` };
   }
-  return plan.tree.source(inode);
+  return { ...plan.tree.source(inode), origin: originOf(plan, inode) };
+}
+
+/** The file's own path in the image, which a link may have led to, and its layer. */
+function originOf({ tree, node }: BootPlan, inode: number): string {
+  const layer = tree.layer(inode);
+  if (layer === tree.layers.length) return 'made for this boot';
+  const path = inodePaths(tree, new Set([inode])).get(inode) ?? '';
+  return `/${path} of ${node.image}, layer ${layer}`;
+}
+
+/** What is in the folder where a file was looked for, in a few words. */
+function instead({ tree }: BootPlan, path: string): string {
+  const folder = posix.dirname(path);
+  const inode = tree.lookupPath(folder);
+  if (inode === 0 || tree.stat(inode).type !== 'directory') return ', nor that folder';
+  const names = Array.from(tree.children(inode), ({ name }) => name.toString('utf8')).sort();
+  if (names.length === 0) return ' (that folder is empty)';
+  const more = names.length > MAX_NAMED ? ', …' : '';
+  return ` (there is ${names.slice(0, MAX_NAMED).join(', ')}${more})`;
 }

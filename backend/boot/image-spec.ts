@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ImageTree } from '../images/tree/tree.ts';
 
 const FILE = '/etc/walt/image.spec';

@@ -17,6 +17,9 @@ export interface LabIdentity {
   hostKey: Buffer;
   hostKeyPublic: string;
   dropbearKey: Buffer;
+  /** of the lab's registry (PEM), and the registry's name and port */
+  registryCertificate: string;
+  registryPlace: string;
 }
 /** Of an image: its id (64 hex digits) and the size of its files in KiB. */
 export interface InjectedImage {
@@ -44,6 +47,8 @@ export function injectedLayer(
   addNames(layer, tree, node, lab);
   fixBootLinks(layer, tree);
   addTimezone(layer);
+  // Each boot makes the fifo of logs in it: the folders above are then the lab's, and no change of the node's.
+  layer.folder('/var/lib/walt');
   fillTemplates(layer, tree, values, warn);
   addInitrd(layer, tree, node.model);
   return layer.entries();
@@ -73,6 +78,9 @@ function addKeys(layer: LayerBuilder, tree: ImageTree, lab: LabIdentity): void {
   layer.file('/etc/ssh/ssh_host_ecdsa_key', 0o600, lab.hostKey);
   layer.file('/etc/ssh/ssh_host_ecdsa_key.pub', 0o644, Buffer.from(`${lab.hostKeyPublic}\n`));
   layer.file('/etc/dropbear/dropbear_ecdsa_host_key', 0o600, lab.dropbearKey);
+  // Where Docker, containerd and all that uses containers/image (Podman, Skopeo, CRI-O) look for whom to trust.
+  const trusted = `/etc/docker/certs.d/${lab.registryPlace}/ca.crt`;
+  layer.file(trusted, 0o644, Buffer.from(lab.registryCertificate));
 }
 
 function addNames(layer: LayerBuilder, tree: ImageTree, node: PlannedNode, lab: LabIdentity): void {

@@ -54,6 +54,16 @@ export function bzImageRelease(head: Buffer): string | undefined {
   return head.toString('latin1', offset, offset + 128).split(/[\0 ]/, 1)[0] || undefined;
 }
 
+/**
+ * Bytes that the file of a bzImage has at least, by its header: `setup_sects` (0x1f1, 0 for 4) and one more sector of 512
+ * bytes, `syssize` (0x1f4) units of 16. Undefined for anything else.
+ */
+export function bzImageSize(head: Buffer): number | undefined {
+  if (head.length < 0x206 || head.toString('latin1', 0x202, 0x206) !== 'HdrS') return undefined;
+  const system = head.readUInt32LE(0x1f4);
+  return system === 0 ? undefined : ((head[0x1f1] || 4) + 1) * 512 + system * 16;
+}
+
 export const BANNER = 'Linux version ';
 /** The release in the banner that an unpacked kernel carries, when these bytes have all of it. */
 export function bannerRelease(bytes: Buffer): string | undefined {

@@ -2,15 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { constants, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
-import { BootyardError } from '../errors.ts';
+import * as z from 'zod';
+import { BootyardError, messageOf } from '../errors.ts';
 import type { LayerIndex } from '../images/tree/layer-index.ts';
 import type { ImageRecord, ImageStore } from '../images/store.ts';
 import { scanTarFile } from '../images/tar/tar-scan.ts';
 import { writeTar } from '../images/tar/tar-writer.ts';
 import type { ImageTree } from '../images/tree/tree.ts';
 import { armFirmware } from '../lab/arm.ts';
+import type { BootReads } from './boot-reads.ts';
 import { pcFirmware, type FirmwareKind, type NodeFirmware } from './firmware.ts';
+import type { Finding } from './lint/finding.ts';
 import type { ImageLinter } from './lint/linter.ts';
 import { injectedLayer, type LabIdentity } from './injected-layer.ts';
 import { modelFor, nodeModel } from './models.ts';
@@ -49,8 +51,9 @@ type SavedPlan = z.infer<typeof SavedPlan>;
 
 export interface PlannerParts {
   images: ImageStore;
-  linter: Pick<ImageLinter, 'beforeBoot'>;
+  linter: Pick<ImageLinter, 'beforeBoot' | 'afterBoot'>;
   served: ServedNodes;
+  reads: Pick<BootReads, 'follow' | 'save' | 'readAhead'>;
   lab: LabIdentity;
   /** ends a node's connections: a machine that is off never will */
   dropClient: (address: string) => void;
@@ -91,7 +94,9 @@ export class BootPlanner {
       writeTar(layerFile(folder, id), layer);
       const saved: SavedPlan = { id, imageId: image.id, node };
       writePlan(folder, saved);
-      return this.#serve(saved, base, folder, warnings);
+      const plan = this.#serve(saved, base, folder, warnings);
+      this.#readAhead(plan);
+      return plan;
     } finally {
       base.close();
     }
@@ -142,10 +147,21 @@ export class BootPlanner {
     return this.#parts.images.collect();
   }
 
+  /** What is wrong with the image of a boot, by its check; nothing when it is another one meanwhile. Never fails. */
+  async findings(node: PlannedNode, ramBytes?: number): Promise<readonly Finding[]> {
+    const image = this.#parts.images.get(node.image);
+    const plan = this.#parts.served.byAddress(node.ip);
+    if (!image || (plan && plan.imageId !== image.id)) return [];
+    return this.#parts.linter.afterBoot(image, node.model, ramBytes);
+  }
+
   /** The node is off: nothing is served to it any more. */
   release(node: PlannedNode): void {
     this.#parts.dropClient(node.ip);
-    this.#parts.served.remove(node.ip)?.tree.close();
+    const plan = this.#parts.served.remove(node.ip);
+    if (!plan) return;
+    this.#parts.reads.save(plan);
+    plan.tree.close();
   }
 
   firmware(kind: FirmwareKind, node: PlannedNode, folder: string): NodeFirmware {
@@ -176,6 +192,10 @@ export class BootPlanner {
     );
   }
 
+  imageId(name: string): string | undefined {
+    return this.#parts.images.get(name)?.id;
+  }
+
   /** The image of a name; throws `image.unknown` when there is none. */
   image(name: string): ImageRecord {
     const image = this.#parts.images.get(name);
@@ -201,8 +221,14 @@ export class BootPlanner {
     const tree = base.withLayer(file);
     const { id, node, imageId } = saved;
     const plan: BootPlan = { id, node, imageId, tree, injected: () => scanTarFile(file), warnings };
+    this.#parts.reads.follow(plan);
     this.#parts.served.add(plan);
     return plan;
+  }
+
+  #readAhead(plan: BootPlan): void {
+    const { reads, log } = this.#parts;
+    void reads.readAhead(plan).catch((error: unknown) => log(`reading ahead: ${messageOf(error)}`));
   }
 }
 

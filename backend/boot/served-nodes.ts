@@ -15,19 +15,22 @@ export class ServedNodes {
 
   add(plan: BootPlan): void {
     this.#byAddress.set(plan.node.ip, plan);
-    this.#onChange([...this.#byAddress.values()]);
+    this.#onChange(this.all());
   }
   remove(address: string): BootPlan | undefined {
     const plan = this.#byAddress.get(address);
     this.#byAddress.delete(address);
-    this.#onChange([...this.#byAddress.values()]);
+    this.#onChange(this.all());
     return plan;
+  }
+  all(): BootPlan[] {
+    return [...this.#byAddress.values()];
   }
   byAddress(address: string): BootPlan | undefined {
     return this.#byAddress.get(address);
   }
   byMac(mac: string): BootPlan | undefined {
-    return [...this.#byAddress.values()].find((plan) => plan.node.mac === mac);
+    return this.all().find((plan) => plan.node.mac === mac);
   }
 }
 

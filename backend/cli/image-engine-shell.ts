@@ -1,4 +1,5 @@
 import { EngineShell } from '../api/engine-shell.ts';
+import { connectToLab } from '../api/lab-control.ts';
 import { withConsent } from './consent.ts';
 import { isToBeSaved, REBOOT, saySaved, type ShellOptions, task, underName } from './image-shell-save.ts';
 import type { LabSession } from './session.ts';
@@ -12,7 +13,7 @@ export async function engineShell(
 ): Promise<void> {
   const { session } = lab;
   const { engine = '', force = false } = options;
-  const shell = await EngineShell.open(lab.client, image, engine, task(lab));
+  const shell = await EngineShell.open(() => connectToLab({ start: false }), image, engine, task(lab));
   try {
     session.progress.clear();
     if (shell.hasSystem) session.say('Note: the OS was started in a virtual environment.');

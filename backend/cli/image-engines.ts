@@ -4,6 +4,13 @@ import { timeText } from '../api/image-listing.ts';
 import type { Session } from './session.ts';
 import { formatSize, formatTable, printable } from './table.ts';
 
+/** A row of `image show --json`. */
+type EngineEntry = Omit<EngineInfo['images'][number], 'names'> & {
+  name: string;
+  engine: string;
+  inUse: boolean;
+};
+
 interface EnginesOptions {
   all?: boolean;
   json?: boolean;
@@ -48,6 +55,15 @@ export function engineRows(engines: EngineInfo[]): string[][] {
         printable(labels['walt.node.models'] ?? '-'),
         '-',
       ]),
+    ),
+  );
+}
+
+/** The same for scripts: each with the name of its engine, which images of the store do not have. */
+export function engineEntries(engines: EngineInfo[]): EngineEntry[] {
+  return engines.flatMap(({ name: engine, images }) =>
+    images.flatMap(({ names, ...image }) =>
+      names.map((name) => ({ name: `${engine}:${name}`, engine, ...image, inUse: false })),
     ),
   );
 }

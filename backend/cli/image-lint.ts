@@ -25,18 +25,20 @@ async function lint(lab: LabSession, request: Params<'image.lint'>, json: boolea
   if (json) return session.printJson(findings);
   if (findings.length === 0) return session.print(`Nothing is wrong with image ${image}.`);
   session.print(formatTable(['severity', 'rule', 'path'], findings.map(rowOf)));
-  session.print(`\n${findings.map(sentencesOf).join('\n')}`);
+  session.print(`\n${findings.map((finding) => sentencesOf(image, finding)).join('\n')}`);
 }
 
 function rowOf({ severity, rule, path }: Finding): string[] {
   return [severity, rule, path];
 }
 
-function sentencesOf({ rule, message, fix, dockerfile }: Finding): string {
+function sentencesOf(image: string, { rule, message, fix, dockerfile, repair }: Finding): string {
+  const label = repair?.do === 'label' ? ` --label ${repair.name}=VALUE` : '';
   return [
     `${rule}: ${message}`,
     `  ${fix}`,
     ...(dockerfile === undefined ? [] : [`  Dockerfile: ${dockerfile}`]),
+    ...(repair === undefined ? [] : [`  Or, in the image: bootyard image fix ${image} ${rule}${label}`]),
   ]
     .map((line) => printable(line))
     .join('\n');

@@ -68,7 +68,8 @@ async function run(lab: LabSession, hold: ShellHold, command: string): Promise<b
     const code = await session.leavingInterrupts(() => runWithTerminal(argv));
     if (code === CONNECTION_LOST && isTyped) {
       if (!(await session.confirm('The connection to the shell was lost. Connect again?'))) return true;
-      await (await hold.client).call('node.wait', { nodes: [node] }, task(lab));
+      await hold.untilBack(task(lab));
+      session.progress.clear();
       continue;
     }
     return isToBeSaved(session, code, isTyped);

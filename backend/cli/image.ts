@@ -3,14 +3,17 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { buildDefaultImages, type BuildDefaultOptions, DEFAULT_IMAGES } from '../api/default-images.ts';
 import type { Params } from '../api/contract.ts';
+import { addImageBootVerb } from './boots.ts';
 import { addImageBuild } from './image-build.ts';
+import { addImageFix } from './image-fix.ts';
 import { addImageLint } from './image-lint.ts';
 import { imageDetails } from '../api/image-listing.ts';
-import { addImageEngines, engineRows } from './image-engines.ts';
+import { addImageEngines, engineEntries, engineRows } from './image-engines.ts';
 import { imageTable } from './image-listing.ts';
 import { addImageOperations } from './image-operations.ts';
 import { addImageRegistryCommands } from './image-registry.ts';
 import { addImageShell } from './image-shell.ts';
+import { addImageUsageVerb } from './reads.ts';
 import type { LabSession, Session } from './session.ts';
 import { collect, nameValuePairs, UsageError } from './usage.ts';
 
@@ -44,10 +47,13 @@ export function addImageCommands(program: Command, session: Session): void {
       'show all there is to know, images without a name that nodes or snapshots still need, and all of engines',
     )
     .option('--json', 'print JSON')
-    .option('--names-only', 'print names only')
+    .option('--names-only', 'print only the names of the images of the store')
     .action((names: string[], options: ShowOptions) => session.withLab((lab) => show(lab, names, options)));
   addImageEngines(image, session);
   addImageLint(image, session);
+  addImageFix(image, session);
+  addImageBootVerb(image, session);
+  addImageUsageVerb(image, session);
   image
     .command('remove')
     .description('remove images that no node uses')
@@ -110,9 +116,10 @@ async function importImage(lab: LabSession, request: Params<'image.import'>): Pr
 
 async function show(lab: LabSession, names: string[], options: ShowOptions): Promise<void> {
   const images = await lab.call('image.list', names.length > 0 ? { images: names } : { all: options.all });
-  if (options.json) return lab.session.printJson(images);
-  if (options.namesOnly) return images.forEach((image) => lab.session.print(image.name || '<none>'));
+  if (options.namesOnly && !options.json)
+    return images.forEach((image) => lab.session.print(image.name || '<none>'));
   const engines = names.length > 0 ? [] : await lab.call('engine.list', { all: options.all });
+  if (options.json) return lab.session.printJson([...images, ...engineEntries(engines)]);
   const rows = engineRows(engines);
   if (images.length === 0 && rows.length === 0) {
     return lab.session.print(

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import type { LabStatus } from '../api/lab.ts';
 import { labPaths, labStatus, stopLab } from '../api/lab-control.ts';
+import { addLabFileCommands } from './lab-file.ts';
+import { addLabWebCommand } from './lab-web.ts';
 import type { Session } from './session.ts';
 import { formatSize } from './table.ts';
 
@@ -26,6 +28,8 @@ export function addLabCommands(program: Command, session: Session): void {
       if (options.json) session.printJson(status);
       else session.print(describe(status));
     });
+  addLabFileCommands(lab, session);
+  addLabWebCommand(lab, session);
 }
 
 function describe(status: LabStatus): string {

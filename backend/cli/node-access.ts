@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { type ConsoleOptions, showConsole } from './node-console.ts';
+import type { ConsoleTextOptions } from './console-text.ts';
+import { showConsole } from './node-console.ts';
 import { copy } from './node-cp.ts';
 import { openShell, runInNodes } from './node-run.ts';
 import { save, type SaveOptions, showDiff } from './node-save.ts';
@@ -62,7 +63,19 @@ export function addNodeAccessCommands(node: Command, session: Session): void {
       'play what it has printed instead, with the pauses of then: full (default), or [start]:[end] with times before now as in -5m: or -2h:-30m (s, m, h, d)',
     )
     .option('--speed <factor>', 'play that many times as fast')
-    .action((name: string, options: ConsoleOptions) => showConsole(session, name, options));
+    .option(
+      '--history',
+      'print what is there instead, with the power-ons before the last one that are kept (up to 8)',
+    )
+    .option('--timestamps', 'print lines with their times instead')
+    .option(
+      '--search <regexp>',
+      'print the lines that match instead, of all power-ons that are kept (POSIX extended)',
+    )
+    .option('--follow', 'with these three: go on with what is printed next, until ctrl-C')
+    .option('--save <file>', 'write it to a file instead: the bytes, or the lines that these options choose')
+    .option('--force', 'with --save: overwrite the file')
+    .action((name: string, options: ConsoleTextOptions) => showConsole(session, name, options));
 }
 
 /** Options after the set belong to the command, so commander also leaves a `--` that ends ours. */

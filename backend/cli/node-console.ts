@@ -3,13 +3,9 @@ import type { ClientStream } from '../api/client.ts';
 import { EscapeKeys } from './escape-keys.ts';
 import { parseRange } from '../api/node.ts';
 import { BootyardError } from '../errors.ts';
+import { type ConsoleTextOptions, showConsoleText, wantsText } from './console-text.ts';
 import type { LabSession, Session } from './session.ts';
 import { UsageError } from './usage.ts';
-
-export interface ConsoleOptions {
-  replay?: string | true;
-  speed?: string;
-}
 
 /** A range may begin with a minus, and only behind an equals sign it is not taken for an option. */
 export function withRange(words: string[]): string[] {
@@ -19,8 +15,13 @@ export function withRange(words: string[]): string[] {
   return words.toSpliced(at, 2, `--replay=${range}`);
 }
 
-export async function showConsole(session: Session, node: string, options: ConsoleOptions): Promise<void> {
+export async function showConsole(
+  session: Session,
+  node: string,
+  options: ConsoleTextOptions,
+): Promise<void> {
   const { replay, speed = '1' } = options;
+  if (wantsText(options)) return showConsoleText(session, node, options);
   if (replay === undefined) {
     if (options.speed !== undefined) throw new UsageError('--speed is for --replay.');
     return session.withLab((lab) => followConsole(lab, node));

@@ -4,7 +4,7 @@ import { labPaths } from '../api/lab-control.ts';
 import { servePorts } from '../api/ports/porter.ts';
 import type { LabSession, Session } from './session.ts';
 import { formatTable } from './table.ts';
-import { UsageError } from './usage.ts';
+import { portNumber, UsageError } from './usage.ts';
 
 interface ExposeOptions {
   bind?: string;
@@ -32,12 +32,6 @@ export function addNodeExposeCommands(program: Command, node: Command, session: 
   program
     .command('__ports', { hidden: true })
     .action(() => servePorts((line) => session.say(`${new Date().toISOString()} ports: ${line}`)));
-}
-
-function portNumber(text: string, least: 0 | 1): number {
-  const port = Number(text);
-  if (/^\d{1,5}$/.test(text) && port >= least && port < 65_536) return port;
-  throw new UsageError(`'${text}' is no TCP port: expected is a number from ${least} to 65535.`);
 }
 
 async function expose(

@@ -1,6 +1,6 @@
-import type { NodeInfo, Timeline } from '../api/node.ts';
+import type { NodeInfo } from '../api/node.ts';
 import type { LabSession } from './session.ts';
-import { formatSeconds, formatTable } from './table.ts';
+import { formatTable } from './table.ts';
 
 export interface ShowOptions {
   json?: boolean;
@@ -35,21 +35,4 @@ function nodeTable(nodes: NodeInfo[], all: boolean): string {
     ...(withReason ? [node.reason ?? ''] : []),
   ]);
   return formatTable([...header, ...more], rows);
-}
-
-export async function showTimeline(lab: LabSession, node: string, json: boolean): Promise<void> {
-  const timeline = await lab.call('node.timeline', { node });
-  if (json) lab.session.printJson(timeline);
-  else lab.session.print(describe(timeline));
-}
-
-function describe(timeline: Timeline): string {
-  // A stage's parts one below the other: one line of them all fits on no terminal.
-  const rows = timeline.stages.flatMap((stage) => {
-    const [first = '', ...others] = stage.detail.split('; ');
-    const times = [formatSeconds(stage.startMs), formatSeconds(stage.durationMs)];
-    return [[stage.name, ...times, first], ...others.map((part) => ['', '', '', part])];
-  });
-  const summary = `${timeline.node}: ${timeline.outcome}, ${formatSeconds(timeline.totalMs)} since power-on at ${timeline.startedAt}`;
-  return `${summary}\n\n${formatTable(['stage', 'start', 'duration', 'detail'], rows)}`;
 }

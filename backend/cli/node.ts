@@ -1,13 +1,17 @@
 import type { Command } from 'commander';
 import { checkSettings, MODEL_NAMES, settingsHelp } from '../api/node.ts';
+import { addNodeBootVerbs } from './boots.ts';
 import { addNodeAccessCommands } from './node-access.ts';
+import { addNodeCaptureCommands } from './node-capture.ts';
 import { addNodeContactCommands } from './node-contact.ts';
+import { addNodeDebugCommand } from './node-debug.ts';
 import { addNodeDiskCommands } from './node-disk.ts';
 import { addNodeExposeCommands } from './node-expose.ts';
 import { config, create, remove, rename, settingsOf } from './node-edit.ts';
+import { addNodeReadsVerb } from './reads.ts';
 import { addNodeSnapshotCommands, createFrom } from './node-snapshot.ts';
 import { boot, reboot, stop, wait } from './node-power.ts';
-import { show, type ShowOptions, showTimeline } from './node-show.ts';
+import { show, type ShowOptions } from './node-show.ts';
 import type { Session } from './session.ts';
 import { collect, nameValuePairs, timeoutSeconds } from './usage.ts';
 
@@ -30,6 +34,10 @@ export function addNodeCommands(program: Command, session: Session): void {
   addPowerVerbs(node, session);
   addNodeAccessCommands(node, session);
   addNodeContactCommands(node, session);
+  addNodeBootVerbs(node, session);
+  addNodeReadsVerb(node, session);
+  addNodeDebugCommand(node, session);
+  addNodeCaptureCommands(node, session);
   addNodeDiskCommands(node, session);
   addNodeExposeCommands(program, node, session);
   addNodeSnapshotCommands(node, session);
@@ -45,14 +53,6 @@ function addLookingVerbs(node: Command, session: Session): void {
     .option('--names-only', 'print names only')
     .action((set: string | undefined, options: ShowOptions) =>
       session.withLab((lab) => show(lab, set, options)),
-    );
-  node
-    .command('timeline')
-    .description('show the stages of the last boot')
-    .argument('<node>')
-    .option('--json', 'print JSON')
-    .action((name: string, options: { json?: boolean }) =>
-      session.withLab((lab) => showTimeline(lab, name, options.json ?? false)),
     );
 }
 

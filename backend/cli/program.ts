@@ -4,8 +4,11 @@ import { addCompletionCommands } from './completion.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { addImageCommands } from './image.ts';
 import { addLabCommands } from './lab.ts';
+import { addLogCommands } from './log.ts';
+import { addMcpCommand } from './mcp.ts';
 import { addNodeCommands } from './node.ts';
 import { addRegistryCommands } from './registry.ts';
+import { addTestCommand } from './test.ts';
 import type { Session } from './session.ts';
 
 /** All nouns and verbs. Parsing throws CommanderError instead of ending the process. */
@@ -19,7 +22,10 @@ export function makeProgram(session: Session): Command {
   addDoctorCommand(program, session);
   addNodeCommands(program, session);
   addImageCommands(program, session);
+  addLogCommands(program, session);
   addRegistryCommands(program, session);
+  addTestCommand(program, session);
+  addMcpCommand(program, session);
   addCompletionCommands(program, session);
   return program;
 }

@@ -30,3 +30,10 @@ export function timeoutSeconds(text: string | undefined): number | undefined {
   }
   return Number(text);
 }
+
+/** A TCP port; 0, where it is allowed, means a free one. */
+export function portNumber(text: string, least: 0 | 1): number {
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port >= least && port < 65_536) return port;
+  throw new UsageError(`'${text}' is no TCP port: expected is a number from ${least} to 65535.`);
+}

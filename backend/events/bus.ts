@@ -17,7 +17,8 @@ export type EventBody =
   | ({ kind: 'node' } & NodeEvent)
   | ({ kind: 'warning' } & WarningEvent)
   | ({ kind: 'copy' } & CopyEvent)
-  | ({ kind: 'image' } & ImageEvent);
+  | ({ kind: 'image' } & ImageEvent)
+  | ({ kind: 'service' } & ServiceEvent);
 
 interface Subject {
   node?: string;
@@ -43,6 +44,8 @@ export interface TransferEvent extends Subject {
   /** bytes of the file (start) or sent (end) */
   bytes: number;
   durationMs?: number;
+  /** where the file comes from, a clause (start) */
+  origin?: string;
   /** TFTP: blocks sent again */
   resent?: number;
   /** HTTP status */
@@ -59,6 +62,10 @@ export interface NfsEvent extends Subject {
   /** totals of one connection, published when it ends and at most once a second before */
   operations: number;
   bytesRead: number;
+  /** which one, hex; over UDP all that a client sends is one */
+  connection: string;
+  /** ms since the epoch of its first call */
+  since: number;
 }
 /** A connection that uses an export: `path` is its name, `bytes` its size (start) or what was read (end). */
 export interface NbdEvent extends TransferEvent {
@@ -71,9 +78,12 @@ export interface AgentEvent extends Subject {
   phase: 'booted' | 'lost' | 'asked' | 'failed';
   detail?: string;
 }
+/** Without node and client it is a line of the lab itself. */
 export interface LogEvent extends Subject {
   stream: string;
   line: string;
+  /** the line as it came, where it is not the UTF-8 of `line` */
+  bytes?: Uint8Array;
   /** ms since the epoch */
   timestamp: number;
 }
@@ -105,6 +115,15 @@ export interface CopyEvent extends Subject {
   secondsLeft?: number;
   /** why it broke off */
   cause?: string;
+}
+/** A service that the init system of a node has started. */
+export interface ServiceEvent extends Subject {
+  name: string;
+  /** ms since the epoch, by the lab's clock */
+  startedAt: number;
+  /** until it was up, or had done its work */
+  durationMs: number;
+  failed: boolean;
 }
 export interface ImageEvent extends Subject {
   phase: 'added' | 'removed';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { BusEvent, CopyEvent, TransferEvent } from './bus.ts';
 
 export const BootStage = z.object({
@@ -10,18 +10,6 @@ export const BootStage = z.object({
   detail: z.string(),
 });
 export type BootStage = z.infer<typeof BootStage>;
-
-export const Timeline = z.object({
-  node: z.string(),
-  /** ISO time of power-on */
-  startedAt: z.string(),
-  /** `going on`, `booted`, `failed` or `off` */
-  outcome: z.string(),
-  /** from power-on to booted, or to the boot's other end, or to now */
-  totalMs: z.number(),
-  stages: z.array(BootStage),
-});
-export type Timeline = z.infer<typeof Timeline>;
 
 /** Stages of a boot in their order. A boot may leave some out, and never goes back; one from a snapshot has two. */
 export const STAGES = [
@@ -188,7 +176,7 @@ export class BootTimeline {
     if (uefi !== undefined) return this.#note(`UEFI: ${uefi}`);
     const label = /^\*\*\* (.+?)\s*\*\*\*$/.exec(line)?.[1];
     if (label !== undefined) {
-      if (/^Starting .*\binit\b/.test(label)) return this.#enter('init', mono, label);
+      if (isInitStart(label)) return this.#enter('init', mono, label);
       this.#enter('walt-init', mono, '', label);
       if (this.current?.name === 'walt-init') this.#nextStep(label, this.#at(mono));
       return;
@@ -227,7 +215,7 @@ export class BootTimeline {
 
   #nextStep(label: string, at: number): void {
     this.#endStep(at);
-    this.#step = { label: printable(label).replace(/\.{3}$|…$/, ''), startMs: at };
+    this.#step = { label: printable(label).replace(/\.{3}$|\u2026$/, ''), startMs: at };
   }
   #endStep(at: number): void {
     if (this.#step) this.#note(`${this.#step.label} ${Math.round(at - this.#step.startMs)} ms`);
@@ -254,6 +242,11 @@ function dhcpDetail(event: { message: string; answer?: string; address?: string;
   return event.answer && event.answer !== 'NAK'
     ? `${event.message}: ${answer}`
     : `${event.message}: ${answer} (${event.cause})`;
+}
+
+/** By the last step of walt-init: the image's own init is what comes. */
+export function isInitStart(label: string): boolean {
+  return /^Starting .*\binit\b/.test(label);
 }
 
 /** Details are shown in terminals, and nodes choose their words: no control characters, no more than a line. */

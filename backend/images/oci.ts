@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError } from '../errors.ts';
 
 /** Documents of the OCI image-spec 1.1 and of `docker save`, as far as they are read. Other fields are let through. */
@@ -15,6 +15,24 @@ export const MediaType = {
 export const REF_NAME = 'org.opencontainers.image.ref.name';
 /** Annotation of ours in index.json: the link by which an image was cloned. */
 export const ORIGIN = 'dev.bootyard.origin';
+/** The same: the Dockerfile of which an image was built, as JSON of `BuiltFrom`. */
+export const BUILT_FROM = 'dev.bootyard.built-from';
+
+/** What an image was built of: paths of this host, absolute, without links. */
+export const BuiltFrom = z.object({ folder: z.string(), dockerfile: z.string() });
+export type BuiltFrom = z.infer<typeof BuiltFrom>;
+
+/** The same: what a lab file made an image by, as JSON of `Recipe`. */
+export const RECIPE = 'dev.bootyard.recipe';
+/**
+ * How an image was made, so that it need not be made again as long as that is the same. `entry`: as a lab file says it;
+ * `digest`: SHA-256 of that and of all the files that went in.
+ */
+export const Recipe = z.object({
+  digest: z.string().regex(/^[0-9a-f]{64}$/),
+  entry: z.record(z.string(), z.json()),
+});
+export type Recipe = z.infer<typeof Recipe>;
 
 /** `sha256:` and 64 hex digits; no other algorithm is used in practice. */
 export const Digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
@@ -61,6 +79,19 @@ export const DockerArchive = z
   )
   .min(1);
 
+/** What is deeper could be read, but not be written again: that takes a call for each level. */
+const MAX_DEPTH = 100;
+
+function isTooDeep(document: unknown): boolean {
+  let level = [document];
+  for (let depth = 0; depth <= MAX_DEPTH && level.length > 0; depth++) {
+    level = level.flatMap((value) =>
+      typeof value === 'object' && value !== null ? Object.values(value) : [],
+    );
+  }
+  return level.length > 0;
+}
+
 /** Parses a JSON document of an image; `what` names it in the error's sentence. */
 export function parseDocument<T extends z.ZodType>(schema: T, bytes: Uint8Array, what: string): z.output<T> {
   let parsed: unknown;
@@ -68,6 +99,12 @@ export function parseDocument<T extends z.ZodType>(schema: T, bytes: Uint8Array,
     parsed = JSON.parse(Buffer.from(bytes).toString('utf8'));
   } catch {
     throw new BootyardError('image.badDocument', `The image is refused: its ${what} is not JSON.`);
+  }
+  if (isTooDeep(parsed)) {
+    throw new BootyardError(
+      'image.badDocument',
+      `The image is refused: its ${what} is nested more than ${MAX_DEPTH} levels deep.`,
+    );
   }
   const checked = schema.safeParse(parsed);
   if (checked.success) return checked.data;

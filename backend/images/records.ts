@@ -1,4 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
+import type { z } from 'zod';
 import { BootyardError } from '../errors.ts';
 import type { ImportedImage } from './import-layout.ts';
 import { saveLayerIndex } from './tree/layer-index.ts';
@@ -6,6 +7,8 @@ import type { LayoutFolder } from './layout-folder.ts';
 import { imageModels } from './names.ts';
 import { savePacked } from './tree/packed.ts';
 import {
+  BUILT_FROM,
+  BuiltFrom,
   Config,
   type Descriptor,
   hexOf,
@@ -14,6 +17,8 @@ import {
   MediaType,
   ORIGIN,
   parseDocument,
+  RECIPE,
+  Recipe,
 } from './oci.ts';
 
 export interface ImageRecord {
@@ -32,6 +37,10 @@ export interface ImageRecord {
   models: string[];
   /** the link by which it was cloned, as long as it was not changed here */
   origin?: string;
+  /** what it was built of here, also when it was changed since */
+  builtFrom?: BuiltFrom;
+  /** how it was made here, as long as it was not changed since */
+  recipe?: Recipe;
 }
 export interface StoredManifest {
   manifest: Descriptor;
@@ -58,7 +67,18 @@ export function recordOf(folder: LayoutFolder, descriptor: Descriptor, name: str
       `The layer ${layer.digest.slice(0, 12)} is cut off: import the image again.`,
     );
   }
-  return { ...makeRecord(name, id, config, layers), origin };
+  const builtFrom = annotation(descriptor, BUILT_FROM, BuiltFrom);
+  const recipe = annotation(descriptor, RECIPE, Recipe);
+  return { ...makeRecord(name, id, config, layers), origin, builtFrom, recipe };
+}
+
+/** Others may have written the index: what is no such record is none. */
+function annotation<T>({ annotations }: Descriptor, key: string, schema: z.ZodType<T>): T | undefined {
+  try {
+    return schema.safeParse(JSON.parse(annotations?.[key] ?? 'null')).data;
+  } catch {
+    return undefined;
+  }
 }
 
 function makeRecord(name: string, id: string, config: Config, layers: ImageRecord['layers']): ImageRecord {

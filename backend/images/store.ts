@@ -1,15 +1,23 @@
 import { BootyardError, messageOf } from '../errors.ts';
-import type { Publish } from '../events/bus.ts';
 import { readImage } from './import.ts';
+import { ImageChecksums } from './checksums.ts';
 import { importWarnings } from './import-warnings.ts';
 import type { LayerIndex } from './tree/layer-index.ts';
-import type { ExportedImage } from './export.ts';
 import type { HeldLayer } from './import-layout.ts';
-import { LayoutFolder, type TransferFolders } from './layout-folder.ts';
-import { type ImageManifest, loadManifest, makeManifest } from './tree/manifest.ts';
+import { LayoutFolder } from './layout-folder.ts';
+import type { ImageManifest } from './tree/manifest.ts';
 import { imageName } from './names.ts';
 import { mergeInSlices } from './tree/merge-layers.ts';
-import { Config, hexOf, ORIGIN, REF_NAME, parseDocument, type Descriptor } from './oci.ts';
+import {
+  BUILT_FROM,
+  Config,
+  hexOf,
+  ORIGIN,
+  RECIPE,
+  REF_NAME,
+  parseDocument,
+  type Descriptor,
+} from './oci.ts';
 import { checkLayerCount, withLayer } from './derived.ts';
 import { type ImageRecord, recordOf, type StoredManifest, storeImage } from './records.ts';
 import { type ImportControl, type StagedLayer, Staging } from './staging.ts';
@@ -17,30 +25,18 @@ import { TreeCache } from './tree/tree-cache.ts';
 import { type ImageTree, treeId } from './tree/tree.ts';
 import { type StoreUsage, usageOf } from './usage.ts';
 
+import type {
+  Derived,
+  DeriveOptions,
+  ImportParams,
+  OpenImage,
+  StoreOptions,
+  Transfer,
+} from './store-calls.ts';
+
+export type * from './store-calls.ts';
 export type { ImageRecord } from './records.ts';
 export type { ImportProgress } from './staging.ts';
-
-export interface ImportParams extends ImportControl {
-  /** a root file system tar, an OCI or Docker archive, an OCI layout or a root folder */
-  path: string;
-  name: string;
-  /** put into the image's configuration, which gives it another id */
-  labels?: Record<string, string>;
-  /** replaces an image of the same name */
-  force?: boolean;
-  /** the link by which it was cloned */
-  origin?: string;
-  /** gets a sentence for each thing in the image that nodes will not see */
-  warn?: (sentence: string) => void;
-}
-export interface StoreOptions {
-  log?: (line: string) => void;
-  publish?: Publish;
-  /** says of an image without a name, by its id, that it is needed all the same */
-  isNeeded?: (id: string) => boolean;
-  /** what one layer may unpack to; 64 GiB by default */
-  maxLayerBytes?: number;
-}
 
 /** An image of the store. One without a name has lost it, and is kept while a node may still run on it. */
 interface Entry {
@@ -48,35 +44,6 @@ interface Entry {
   name: string | undefined;
   record: ImageRecord;
 }
-
-/** A stored image whose content stays while `tree` is open. */
-export interface OpenImage extends ExportedImage {
-  config: Config;
-  tree: ImageTree;
-}
-export interface Derived {
-  config: Config;
-  added?: StagedLayer[];
-  /** how many of its layers stay below those; all by default */
-  kept?: number;
-  squashed?: StagedLayer;
-}
-export interface DeriveOptions {
-  name: string;
-  force?: boolean;
-  signal?: AbortSignal;
-  check?: () => void;
-}
-export interface Transfer {
-  /** layers of the question that are in the store */
-  there: string[];
-  folders: TransferFolders;
-  /** the image of the question, with its configuration byte by byte */
-  content?: ImageRecord & { config: string };
-}
-
-/** Manifests of images that are gone: as many are kept. */
-const OLD_MANIFESTS = 32;
 
 /**
  * The images: an OCI image layout on disk that skopeo and others can read, with layers kept as plain tars, so that trees
@@ -86,7 +53,7 @@ export class ImageStore {
   readonly #folder: LayoutFolder;
   readonly #trees: TreeCache;
   readonly #options: StoreOptions;
-  readonly #manifests = new Map<string, Promise<ImageManifest>>();
+  readonly #checksums: ImageChecksums;
   #entries: Entry[] = [];
   /** of index.json, but damaged or not ours: they stay as they are until their names are used anew */
   #unreadable: Descriptor[] = [];
@@ -96,6 +63,7 @@ export class ImageStore {
     this.#options = options;
     this.#folder = new LayoutFolder(folder);
     this.#trees = new TreeCache(this.#folder, (id) => this.#unused(id));
+    this.#checksums = new ImageChecksums(this.#folder, (id) => this.tree(id));
     for (const manifest of this.#folder.readIndex()) {
       const name = manifest.annotations?.[REF_NAME];
       try {
@@ -133,8 +101,8 @@ export class ImageStore {
       const stored = storeImage(this.#folder, image, params.labels ?? {}, () =>
         this.#checkFree(name, params.force),
       );
-      const { origin } = params;
-      const record = this.#add(name, { ...stored, record: { ...stored.record, origin } });
+      const { origin, builtFrom, recipe } = params;
+      const record = this.#add(name, { ...stored, record: { ...stored.record, origin, builtFrom, recipe } });
       await this.collect();
       for (const sentence of importWarnings(image.tree)) params.warn?.(sentence);
       return record;
@@ -217,7 +185,8 @@ export class ImageStore {
         this.#checkFree(name, force);
         options.check?.();
       });
-      return this.#add(name, stored);
+      const { builtFrom } = name === base.record.name ? base.record : {};
+      return this.#add(name, { ...stored, record: { ...stored.record, builtFrom } });
     } finally {
       await this.collect();
     }
@@ -325,6 +294,8 @@ export class ImageStore {
     const named = { ...record, name };
     const annotations: Record<string, string> = { [REF_NAME]: name };
     if (record.origin !== undefined) annotations[ORIGIN] = record.origin;
+    if (record.builtFrom !== undefined) annotations[BUILT_FROM] = JSON.stringify(record.builtFrom);
+    if (record.recipe !== undefined) annotations[RECIPE] = JSON.stringify(record.recipe);
     this.#entries.push({ manifest: { ...manifest, annotations }, name, record: named });
     this.#save();
     this.#options.publish?.({ kind: 'image', phase: 'added', name });
@@ -368,25 +339,12 @@ export class ImageStore {
 
   /** The checksums of an image's files. The first time, each of them is read. */
   manifest(id: string): Promise<ImageManifest> {
-    const known = this.keptManifest(id);
-    if (known) return Promise.resolve(known);
-    const making = this.#manifests.get(id) ?? this.#makeManifest(id);
-    this.#manifests.set(id, making);
-    return making.finally(() => this.#manifests.delete(id));
+    return this.#checksums.of(id);
   }
 
   /** The manifest of an image that may be gone, if one was made. `id`: 64 hex digits */
   keptManifest(id: string): ImageManifest | undefined {
-    return loadManifest(this.#folder.manifest(id));
-  }
-
-  async #makeManifest(id: string): Promise<ImageManifest> {
-    const tree = await this.tree(id);
-    try {
-      return await makeManifest(tree, this.#folder.manifest(id));
-    } finally {
-      tree.close();
-    }
+    return this.#checksums.kept(id);
   }
 
   /**
@@ -411,7 +369,7 @@ export class ImageStore {
       for (const layer of record.layers) blobs.add(layer.digest);
     }
     const ids = new Set(kept.map((entry) => entry.record.id));
-    this.#folder.removeOldManifests(ids, OLD_MANIFESTS);
+    this.#checksums.collect(ids);
     await this.#folder.removeAllBut(blobs, ids);
   }
 

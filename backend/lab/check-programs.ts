@@ -50,10 +50,22 @@ const groups: readonly Group[] = [
   },
   { name: 'ping', level: 'warn', programs: { ping: 'ping' }, loss: 'there is no `node ping`' },
   {
+    name: 'captures',
+    level: 'warn',
+    programs: { perl: 'capture' },
+    loss: 'packets of nodes cannot be captured',
+  },
+  {
     name: 'image programs',
     level: 'warn',
     programs: { mmdebstrap: 'mmdebstrap', 'dpkg-deb': 'dpkg' },
     loss: 'the default images cannot be built, others can be imported',
+  },
+  {
+    name: 'xz',
+    level: 'warn',
+    programs: { xz: 'xz' },
+    loss: 'images, kernel modules and initrds that are packed with it cannot be read',
   },
 ];
 

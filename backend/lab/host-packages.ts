@@ -22,8 +22,10 @@ export type Need =
   | 'radvd'
   | 'uplink'
   | 'ping'
+  | 'capture'
   | 'mmdebstrap'
-  | 'dpkg';
+  | 'dpkg'
+  | 'xz';
 
 const debian: Distribution = {
   install: 'apt-get install -y',
@@ -44,8 +46,10 @@ const debian: Distribution = {
     radvd: 'radvd',
     uplink: 'slirp4netns',
     ping: 'iputils-ping',
+    capture: 'perl-base',
     mmdebstrap: 'mmdebstrap',
     dpkg: 'dpkg',
+    xz: 'xz-utils',
   },
 };
 const fedora: Distribution = {
@@ -53,6 +57,8 @@ const fedora: Distribution = {
   packages: {
     ...debian.packages,
     partitions: 'util-linux',
+    xz: 'xz',
+    capture: 'perl-interpreter',
     images: 'qemu-img',
     qemu: 'qemu-system-x86-core',
     ipxe: 'ipxe-bootimgs-x86',
@@ -69,6 +75,8 @@ const arch: Distribution = {
   packages: {
     ...debian.packages,
     partitions: 'util-linux',
+    xz: 'xz',
+    capture: 'perl',
     images: 'qemu-img',
     qemu: 'qemu-system-x86',
     qemuArm: 'qemu-system-aarch64',

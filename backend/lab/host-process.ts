@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { systemCode } from '../errors.ts';
 
 /** One process for certain: its number on the host, and its start time in clock ticks, which tells it from a later user of the number. */

@@ -56,6 +56,8 @@ start_daemon() {
     identify self
     put "$run/daemon.json" "{\"pid\":$pid,\"start\":$start}"
     # Objects of a packet die young: a small nursery holds a flood of them in 60 MB less.
+    # Its threads are few: with an arena each, the C library would hold on to what they have freed.
+    export MALLOC_ARENA_MAX=2
     exec "$BOOTYARD_NODE" --max-semi-space-size=8 "$BOOTYARD_DAEMON" 9>&-
   ) &
   daemon=$!

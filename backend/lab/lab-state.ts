@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { systemCode } from '../errors.ts';
 import type { Paths } from '../state/paths.ts';
 import { isRunning, ProcessIdentity } from './host-process.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError, messageOf, systemCode } from '../errors.ts';
 import { checkTapOwner, renderSourceFilter, type TapOwner } from './source-filter.ts';
 import { failureOf, runTool, tryTool } from './tool.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 // What the daemon and the swap server (backend/swap-server.ts) say to each other over a Unix socket: one JSON text a line.
 

@@ -1,6 +1,11 @@
 import { BootyardError } from '../errors.ts';
 import type { BusEvent } from '../events/bus.ts';
-import { BootTimeline, type Timeline } from '../events/timeline.ts';
+import type { BootSummary, ExplainedBoot, Timeline } from '../events/boots.ts';
+import { Explanation } from '../events/explanation.ts';
+import { bootSteps } from '../events/steps.ts';
+import { BootTimeline } from '../events/timeline.ts';
+import type { BootRecord } from '../state/boot-records.ts';
+import { summaryOf } from './boot-summary.ts';
 import { BootWatch } from './boot-watch.ts';
 import type { SupervisorParts } from './parts.ts';
 import type { NodeRecord, Running } from './registry.ts';
@@ -13,6 +18,8 @@ export class BootJournal {
   readonly #on: { stalled(reason: string): void; stage(): void };
   #watch: BootWatch | undefined;
   #boot: string | undefined;
+  /** why the boot counts as failed, though its machine goes on */
+  #failing: string | undefined;
 
   constructor(
     record: NodeRecord,
@@ -65,6 +72,22 @@ export class BootJournal {
     return this.#watch?.whereabouts() ?? 'power-on';
   }
 
+  /** The stage that goes on, or the last one of a boot that is over. */
+  get lastStage(): string {
+    return this.#watch?.timeline.current?.name ?? 'power-on';
+  }
+
+  /** Events of the boot that goes on, or of the last one, as they are on record. */
+  events(): unknown[] {
+    this.save();
+    return this.#boot === undefined ? [] : this.#parts.boots.events(this.#boot);
+  }
+
+  /** Keeps with the boot why it stopped. */
+  explain(explanation: Explanation): void {
+    if (this.#boot !== undefined) this.#parts.boots.setExplanation(this.#boot, JSON.stringify(explanation));
+  }
+
   take(event: BusEvent): void {
     this.#watch?.take(event);
   }
@@ -75,26 +98,30 @@ export class BootJournal {
 
   /** The boot stands still, and its machine goes on: it may get booted after all. */
   failing(reason: string): void {
-    if (this.#boot === undefined) return;
-    this.#parts.boots.update(this.#boot, 'failed', reason, this.#watch?.timeline.stages() ?? []);
+    this.#failing = reason;
+    this.save();
   }
 
-  /** Writes down what the boot came to. One that got booted stays so, whatever becomes of the node afterwards. */
+  /** Writes down what the boot came to. One that got booted, or has failed, stays so when the node is switched off. */
   finish(outcome: 'booted' | 'failed' | 'off', reason: string | null): void {
     if (!this.#watch || this.#boot === undefined) return;
     const { timeline } = this.#watch;
     if (!timeline.isOver || outcome === 'booted') {
       timeline.end();
-      this.#parts.boots.update(this.#boot, outcome, reason, timeline.stages());
+      const isFailed = outcome === 'off' && this.#failing !== undefined;
+      const [final, why] = isFailed ? ['failed', this.#failing ?? null] : [outcome, reason];
+      this.#parts.boots.update(this.#boot, final, why, timeline.stages());
     }
     this.#parts.boots.appendEvents(this.#boot, this.#watch.takeEvents());
     this.#watch.close();
   }
 
-  /** Stages so far go to the database, so that a new daemon has them. */
+  /** Stages and events so far go to the database, so that a new daemon has them. */
   save(): void {
-    if (!this.#watch || this.#boot === undefined || this.#watch.timeline.isOver) return;
-    this.#parts.boots.update(this.#boot, 'going on', null, this.#watch.timeline.stages());
+    if (!this.#watch || this.#boot === undefined) return;
+    const { timeline } = this.#watch;
+    const [outcome, reason] = this.#failing === undefined ? ['going on', null] : ['failed', this.#failing];
+    if (!timeline.isOver) this.#parts.boots.update(this.#boot, outcome, reason, timeline.stages());
     this.#parts.boots.appendEvents(this.#boot, this.#watch.takeEvents());
   }
 
@@ -103,30 +130,53 @@ export class BootJournal {
     this.#watch?.close();
   }
 
-  /** The last boot's stages. Throws `node.noBoot` when there was none. */
-  timeline(): Timeline {
+  /** The boots that are on record, the newest first. */
+  boots(): BootSummary[] {
+    this.save();
+    return this.#parts.boots.ofNode(this.#record.mac).map((boot) => summaryOf(boot, this.#record.name));
+  }
+
+  /** A boot by its number, or the last one. Throws `node.noBoot` when there is none. */
+  record(number?: number): BootRecord {
+    this.save();
     const { mac, name } = this.#record;
-    const boot = this.#parts.boots.last(mac);
-    if (!boot) {
-      throw new BootyardError(
-        'node.noBoot',
-        `${name} has not been booted yet: there is no timeline to show.`,
-      );
-    }
-    const stages = (boot.id === this.#boot && this.#watch?.timeline.stages()) || boot.stages;
-    const last = stages.at(-1);
-    return {
-      node: name,
-      startedAt: new Date(boot.startedAt).toISOString(),
-      outcome: boot.outcome,
-      totalMs: last ? last.startMs + last.durationMs : 0,
+    const { boots } = this.#parts;
+    const boot = number === undefined ? boots.last(mac) : boots.numbered(mac, number);
+    if (!boot) throw noBoot(name, number, boots.last(mac));
+    return boot;
+  }
+
+  /** As `record`, with what happened in it. */
+  timeline(number?: number): Timeline {
+    const boot = this.record(number);
+    const { startedAt, stages } = boot;
+    const summary = summaryOf(boot, this.#record.name);
+    const steps = bootSteps(this.#parts.boots.events(boot.id), {
+      startedAt,
       stages,
+      totalMs: summary.totalMs,
+    });
+    return { ...summary, stages, steps };
+  }
+
+  /** As `record`, with why the boot stopped, as far as that was written down, and whether it is the last one. */
+  explained(number?: number): ExplainedBoot & { isLast: boolean; events: unknown[] } {
+    const boot = this.record(number);
+    const { boots } = this.#parts;
+    const kept = Explanation.safeParse(boots.explanation(boot.id));
+    return {
+      ...summaryOf(boot, this.#record.name),
+      explanation: kept.success ? kept.data : null,
+      isLast: boots.last(boot.mac)?.id === boot.id,
+      events: boots.events(boot.id),
+      stage: boot.stages.at(-1)?.name ?? 'power-on',
     };
   }
 
   #follow(boot: string, timeline: BootTimeline, isOver: boolean): void {
     this.#watch?.close();
     this.#boot = boot;
+    this.#failing = undefined;
     this.#watch = new BootWatch({
       timeline,
       timeoutSeconds: () => withDefaults(this.#record.settings)['boot.timeout'],
@@ -146,4 +196,14 @@ export class BootJournal {
       },
     };
   }
+}
+
+function noBoot(node: string, number: number | undefined, last: BootRecord | undefined): BootyardError {
+  if (!last) {
+    return new BootyardError('node.noBoot', `${node} has not been booted yet: there is no timeline to show.`);
+  }
+  return new BootyardError(
+    'node.noBoot',
+    `No boot ${number} of ${node} is on record: \`bootyard node boots ${node}\` lists those that are.`,
+  );
 }

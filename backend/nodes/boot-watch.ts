@@ -33,6 +33,8 @@ export class BootWatch {
   #progressAt = performance.now();
   #stallReportAt = -Infinity;
   #nfsBytes = -1;
+  /** the last totals of each connection that has served since the last saving */
+  readonly #nfs = new Map<string, BusEvent>();
   #complaints: string[] = [];
   #events: BusEvent[] = [];
 
@@ -49,6 +51,7 @@ export class BootWatch {
       // A node that only looks whether its root is still there does not go forward.
       if (event.bytesRead !== this.#nfsBytes) this.#progressed();
       this.#nfsBytes = event.bytesRead;
+      this.#nfs.set(event.connection, event);
       return;
     }
     if (event.kind === 'node' || event.kind === 'qemu') return this.#keep(event);
@@ -83,8 +86,9 @@ export class BootWatch {
 
   /** Events since the last call. */
   takeEvents(): BusEvent[] {
-    const events = this.#events;
+    const events = [...this.#nfs.values(), ...this.#events];
     this.#events = [];
+    this.#nfs.clear();
     return events;
   }
 

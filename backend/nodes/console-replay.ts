@@ -1,48 +1,15 @@
-import { BootyardError } from '../errors.ts';
+import type { TimeRange } from '../logs/range.ts';
 import type { ConsoleLog } from './console-log.ts';
 import type { ConsoleTime } from './console-times.ts';
 import type { ConsoleViewer } from './console.ts';
 
 /** What is replayed of a console, and how fast: 1 is as it was recorded. Times in ms since the epoch. */
-export interface Replay {
-  from: number;
-  to: number;
+export interface Replay extends TimeRange {
   speed: number;
 }
 
 const CHUNK = 32 * 1024;
 const LONGEST_TIMER = 2 ** 31 - 1;
-const UNITS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-const SIDE = /^-(\d{1,9})([smhd])$/;
-
-/**
- * A range in the grammar of WalT's `log show --history`: `full`, or `[start]:[end]` with relative times such as -5m, -30s,
- * -2h, -1d on either side. Throws `console.range`.
- */
-export function parseRange(text: string, now = Date.now()): Pick<Replay, 'from' | 'to'> {
-  if (text === 'full') return { from: -Infinity, to: Infinity };
-  const [start = '', end = '', ...others] = text.split(':');
-  if (!text.includes(':') || others.length > 0) throw badRange(text);
-  const from = start === '' ? -Infinity : now - ago(start, text);
-  const to = end === '' ? Infinity : now - ago(end, text);
-  if (from <= to) return { from, to };
-  throw new BootyardError('console.range', `The range '${text}' ends before it begins.`, { range: text });
-}
-
-function ago(side: string, text: string): number {
-  const [, count, unit = ''] = SIDE.exec(side) ?? [];
-  const length = UNITS[unit];
-  if (length === undefined) throw badRange(text);
-  return Number(count) * length;
-}
-
-function badRange(text: string): BootyardError {
-  return new BootyardError(
-    'console.range',
-    `'${text.slice(0, 80)}' is no range: expected is 'full' or '[start]:[end]' with times before now such as -30s, -5m, -2h or -1d (examples: '-5m:', '-1h:-30m').`,
-    { range: text },
-  );
-}
 
 /** Writes what a console has printed to a viewer, with the pauses of the recording. A viewer that is slow makes it wait. */
 export class ConsolePlayer {

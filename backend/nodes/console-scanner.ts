@@ -1,8 +1,10 @@
+import { LineBudget } from '../protocols/line-budget.ts';
+
 /** Bytes of a line that are looked at; what comes after is passed over until the line ends. */
 const MAX_LINE = 1024;
-/** A guest may print what it likes as fast as it likes: lines a second that become events, and how many at once. */
-const LINES_PER_SECOND = 50;
-const BURST = 400;
+/** Of lines that mean something, and of all. */
+const EVENTS = { perSecond: 50, burst: 400 };
+const LINES = { perSecond: 1000, burst: 10_000 };
 
 /** A processor stands still: kernel/watchdog.c, kernel/rcu/tree_stall.h. */
 const STALL_REPORTS = [/watchdog: BUG: soft lockup/, /rcu: INFO: \S+ (?:self-)?detected /];
@@ -37,24 +39,30 @@ const ESC = 0x1b;
 type State = 'text' | 'escape' | 'charset' | 'csi' | 'string';
 
 /**
- * Finds the lines of a serial line that mean something. Takes any bytes in any pieces: escape sequences are taken out,
+ * Finds the lines of a serial line, and those that mean something. Takes any bytes in any pieces: escape sequences are taken out,
  * bytes that are no text become U+FFFD, and nothing that a guest sends makes it keep more than one line.
  */
 export class ConsoleScanner {
   readonly #onLine: (line: string) => void;
-  readonly #now: () => number;
+  readonly #onText: (line: string) => void;
+  readonly #events: LineBudget;
+  readonly #lines: LineBudget;
   readonly #line = new Uint8Array(MAX_LINE);
   readonly #decoder = new TextDecoder('utf-8');
   #length = 0;
   #state: State = 'text';
-  #budget = BURST;
-  #refilled: number;
+  #leftOut = 0;
   #prompted = false;
 
-  constructor(onLine: (line: string) => void, now: () => number = () => performance.now()) {
+  /** `onLine` takes lines that mean something, `onText` all. */
+  constructor(
+    onLine: (line: string) => void,
+    { now, onText = () => undefined }: { now?: () => number; onText?: (line: string) => void } = {},
+  ) {
     this.#onLine = onLine;
-    this.#now = now;
-    this.#refilled = now();
+    this.#onText = onText;
+    this.#events = new LineBudget(EVENTS, now);
+    this.#lines = new LineBudget(LINES, now);
   }
 
   feed(bytes: Uint8Array): void {
@@ -114,9 +122,10 @@ export class ConsoleScanner {
   }
 
   #endLine(): void {
-    if (this.#length > 0 && !this.#prompted) {
+    if (this.#length > 0) {
       const text = this.#text();
-      if (MEANINGFUL.some((pattern) => pattern.test(text))) this.#say(text);
+      this.#tell(text);
+      if (!this.#prompted && MEANINGFUL.some((pattern) => pattern.test(text))) this.#say(text);
     }
     this.#length = 0;
     this.#prompted = false;
@@ -128,12 +137,17 @@ export class ConsoleScanner {
   }
 
   #say(line: string): void {
-    const now = this.#now();
-    this.#budget = Math.min(BURST, this.#budget + ((now - this.#refilled) / 1000) * LINES_PER_SECOND);
-    this.#refilled = now;
-    if (this.#budget < 1) return;
-    this.#budget--;
-    this.#onLine(line);
+    if (this.#events.take()) this.#onLine(line);
+  }
+
+  #tell(line: string): void {
+    if (!this.#lines.take()) {
+      this.#leftOut++;
+      return;
+    }
+    if (this.#leftOut > 0) this.#onText(`[${this.#leftOut} lines were left out]`);
+    this.#leftOut = 0;
+    this.#onText(line);
   }
 }
 

@@ -1,8 +1,12 @@
 import { connect, type Socket } from 'node:net';
-import { BootyardError } from '../errors.ts';
+import { BootyardError, messageOf } from '../errors.ts';
+import { ConsoleArchive } from './console-archive.ts';
 import { ConsoleLog } from './console-log.ts';
+import { type ConsolePage, ConsolePages } from './console-page.ts';
 import { ConsolePlayer, type Replay } from './console-replay.ts';
 import { ConsoleScanner } from './console-scanner.ts';
+import { sendConsoleText, type TextWanted } from './console-text.ts';
+import { LineSender } from './line-sender.ts';
 
 /** Who watches a console: the server's end of a byte stream. */
 export interface ConsoleViewer {
@@ -21,6 +25,8 @@ export interface ConsoleParts {
   socket: string;
   /** a line that means something */
   onLine: (line: string) => void;
+  /** every line, without what a terminal would obey; not all of them when they are too many */
+  onText: (line: string) => void;
   /** the guest has written something */
   onOutput: () => void;
 }
@@ -34,6 +40,9 @@ const RETRY_MS = 100;
 export class NodeConsole {
   readonly #parts: ConsoleParts;
   readonly #log: ConsoleLog;
+  readonly #pages: ConsolePages;
+  readonly #archive: ConsoleArchive;
+  readonly #closing = new AbortController();
   readonly #scanner: ConsoleScanner;
   readonly #viewers = new Map<ConsoleViewer, () => void>();
   readonly #players = new Set<ConsolePlayer>();
@@ -45,15 +54,25 @@ export class NodeConsole {
   constructor(parts: ConsoleParts) {
     this.#parts = parts;
     this.#log = new ConsoleLog(parts.logFile);
-    this.#scanner = new ConsoleScanner(parts.onLine);
+    this.#pages = new ConsolePages(this.#log);
+    this.#archive = new ConsoleArchive(parts.logFile);
+    this.#scanner = new ConsoleScanner(parts.onLine, { onText: parts.onText });
     this.#scanned = this.#log.end;
     this.#log.onChange(() => this.#grown());
   }
 
-  /** Before a machine starts. `fresh`: a power-on, whose history begins here; else the output goes on below a divider. */
+  /**
+   * Before a machine starts, whose output goes on below a divider. `fresh`: a power-on, whose history begins here, and what was
+   * printed before becomes a past one.
+   */
   begin(divider: string, fresh: boolean): void {
-    if (fresh) this.#log.clear();
-    else this.#log.divide(divider);
+    this.#log.look();
+    const isFirst = this.#log.end === this.#log.start;
+    if (fresh) {
+      this.#archive.keep(this.#parts.logFile);
+      this.#log.clear();
+    }
+    if (!isFirst || !fresh) this.#log.divide(divider);
     this.#scanner.end();
     this.#scanned = this.#log.end;
   }
@@ -78,6 +97,11 @@ export class NodeConsole {
   tail(length: number): string {
     this.#log.look();
     return this.#log.tail(length);
+  }
+
+  /** What was printed from a cursor on; see `ConsolePages`. */
+  read(cursor: string | undefined, maxBytes: number): ConsolePage {
+    return this.#pages.read(cursor, maxBytes);
   }
 
   /** Sends keystrokes to the guest; dropped when no machine runs. */
@@ -131,9 +155,22 @@ export class NodeConsole {
     player.start();
   }
 
+  /** Tells what was printed as text, a search or times with it; the stream ends behind that unless it is followed. */
+  text(viewer: ConsoleViewer, wanted: TextWanted): void {
+    const gone = new AbortController();
+    viewer.onClose(() => gone.abort());
+    const signal = AbortSignal.any([gone.signal, this.#closing.signal]);
+    const parts = { log: this.#log, archive: this.#archive };
+    sendConsoleText(parts, wanted, new LineSender(viewer, signal), signal).then(
+      () => viewer.end(),
+      (error: unknown) => viewer.end(messageOf(error)),
+    );
+  }
+
   /** Ends all; viewers are told why, if there is something to tell. */
   close(message?: string): void {
     this.disconnect();
+    this.#closing.abort();
     const viewers = [...this.#viewers.keys()];
     this.#viewers.clear();
     for (const viewer of viewers) viewer.end(message);

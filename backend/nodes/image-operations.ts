@@ -5,7 +5,7 @@ import { type ExportFormat, exportImage } from '../images/export.ts';
 import { type HistoryEntry, historyOf } from '../images/history.ts';
 import { imageModels, imageName } from '../images/names.ts';
 import type { ImportControl, Staging } from '../images/staging.ts';
-import type { Derived, ImageRecord, ImageStore, OpenImage } from '../images/store.ts';
+import type { Derived, ImageRecord, ImportParams, ImageStore, OpenImage } from '../images/store.ts';
 import { diffTrees, type LayeredTree, type TreeChange } from '../images/tree/tree-diff.ts';
 import { treeTar } from '../images/tree/tree-tar.ts';
 import type { StoreUsage } from '../images/usage.ts';
@@ -18,6 +18,9 @@ export interface OperationParts {
   reboot: (nodes: string[]) => Promise<unknown>;
 }
 type Control = Required<ImportControl>;
+interface BroughtIn extends Pick<ImportParams, 'path' | 'name' | 'warn' | 'builtFrom' | 'recipe'> {
+  session?: string | undefined;
+}
 
 /** What became of an image. */
 export interface Changed {
@@ -40,6 +43,10 @@ export interface Editing {
   readonly id: string;
   release(): void;
 }
+/** The client's end of an edit: it is over when that closes. */
+export interface EditHolder {
+  onClose(listener: () => void): void;
+}
 export type DiffOrder = 'path' | 'size' | 'layer';
 
 /** More than any image of a distribution has; what is beyond is counted and not listed. */
@@ -49,6 +56,8 @@ const MAX_CHANGES = 200_000;
 export class ImageOperations {
   readonly #parts: OperationParts;
   readonly #locks = new EditLocks();
+  /** by what their clients call them */
+  readonly #held = new Map<string, Editing>();
 
   constructor(parts: OperationParts) {
     this.#parts = parts;
@@ -64,6 +73,16 @@ export class ImageOperations {
     const image = this.#known(name);
     const release = this.#locks.take(image.name, task);
     return { image: image.name, id: image.id, release };
+  }
+
+  /** As `beginEdit`, for a client that works with a container engine and ends with `bringIn`. */
+  holdEdit(session: string, name: string, task: string, holder: EditHolder): void {
+    const editing = this.beginEdit(name, task);
+    this.#held.set(session, editing);
+    holder.onClose(() => {
+      editing.release();
+      if (this.#held.get(session) === editing) this.#held.delete(session);
+    });
   }
 
   history(name: string): HistoryEntry[] {
@@ -130,7 +149,7 @@ export class ImageOperations {
     return await this.change(name, { task: 'change of labels', force }, control, (image) => {
       const createdBy = `bootyard image label ${image.record.name} ${words.join(' ')}`;
       const config = withLabels(image.config, added, removed, createdBy);
-      if (config) this.#checkModels(image.record, imageModels(config.config?.Labels ?? {}));
+      if (config) this.checkModels(image.record, imageModels(config.config?.Labels ?? {}));
       return Promise.resolve(config && { config });
     });
   }
@@ -183,30 +202,28 @@ export class ImageOperations {
     const target = imageName(name);
     return await this.#locks.hold(target, task, async () => {
       const there = this.#parts.images.get(target);
-      if (there) this.#checkModels(there, models);
+      if (there) this.checkModels(there, models);
       return await work();
     });
   }
 
   /**
-   * Brings in an image that was built elsewhere, under a name that an image may have; then as `change` does. `path` and
-   * `warn` are those of `ImageStore.import`.
+   * Brings in an image that was built elsewhere, under a name that an image may have; then as `change` does. `source` is that of
+   * `ImageStore.import`; `session`: whose edit of the image this ends.
    */
-  async bringIn(
-    { path, name: given, warn }: { path: string; name: string; warn: (sentence: string) => void },
-    force: boolean,
-    control: Control,
-  ): Promise<Changed> {
+  async bringIn({ session = '', ...source }: BroughtIn, force: boolean, control: Control): Promise<Changed> {
     const { images } = this.#parts;
-    const name = imageName(given);
-    return await this.#locks.hold(name, 'image build', async () => {
+    const name = imageName(source.name);
+    const work = async (): Promise<Changed> => {
       images.checkName(name, force);
       this.#checkConsent(name, force);
       const before = images.get(name)?.id;
-      const image = await images.import({ ...control, path, name, force, warn });
+      const image = await images.import({ ...control, ...source, name, force });
       if (image.id === before) return { image, changed: false, rebooted: [] };
       return { image, changed: true, rebooted: await this.#reboot(name) };
-    });
+    };
+    const isHeld = this.#held.get(session)?.image === name;
+    return await (isHeld ? work() : this.#locks.hold(name, 'image build', work));
   }
 
   /** Writes an image into a file on this host. */
@@ -288,8 +305,8 @@ export class ImageOperations {
     if (running.length > 0 && !force) throw wouldReboot(running);
   }
 
-  /** Nodes that use an image must be able to boot it afterwards. */
-  #checkModels({ name, models }: ImageRecord, wanted: string[]): void {
+  /** Nodes that use an image must be able to boot it afterwards: throws `image.inUse`. */
+  checkModels({ name, models }: ImageRecord, wanted: string[]): void {
     const lost = this.#users(name).filter(({ model }) => models.includes(model) && !wanted.includes(model));
     if (lost.length === 0) return;
     const nodes = lost.map((node) => `${node.name} (${node.model})`).join(', ');

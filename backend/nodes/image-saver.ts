@@ -50,7 +50,7 @@ const MAX_NAMES = 128 << 20;
 /** What WalT never saves: logs, locks, and what belongs to one node or boot. */
 const FILTERED = /\/log\/|\.lock$|machine-id|walt-env|_walt_internal_|README\.nonlocal/;
 /** What every boot makes, or takes away from an image that has it. */
-const MADE_AT_BOOT = new Set(['local', 'persist', 'etc/hostname']);
+const MADE_AT_BOOT = new Set(['local', 'persist', 'etc/hostname', 'var/lib/walt', 'var/lib/walt/logs.fifo']);
 
 /** What a node has changed, as a layer on its image. */
 export interface KeptDiff {

@@ -28,7 +28,7 @@ interface OpenShell {
   atBoot: ReadonlySet<string>;
 }
 
-const TASK = 'shell session';
+export const SHELL_TASK = 'shell session';
 const NODE_NAME = 'image-shell';
 
 /**
@@ -57,7 +57,7 @@ export class ImageShells {
     const record = images.named(image);
     checkLayerCount(record);
     if (saveAs) images.checkName(saveAs.image, saveAs.force || images.get(saveAs.image) === record);
-    const editing = operations.beginEdit(record.name, TASK);
+    const editing = operations.beginEdit(record.name, SHELL_TASK);
     try {
       const node = await temporary.boot({ image: record.name, name: NODE_NAME }, control);
       try {
@@ -81,7 +81,7 @@ export class ImageShells {
     const known = this.#open.get(name);
     if (known) return this.#keep({ ...known, holder });
     const node = this.#parts.temporary.take(name);
-    const editing = this.#parts.operations.beginEdit(this.#parts.imageOf(name), TASK);
+    const editing = this.#parts.operations.beginEdit(this.#parts.imageOf(name), SHELL_TASK);
     this.#keep({ node, editing, holder, atBoot: new Set() });
   }
 
@@ -104,7 +104,7 @@ export class ImageShells {
     const { editing } = this.#known(name);
     const { operations, saver, images } = this.#parts;
     const isSame = images.get(target)?.name === editing.image;
-    const wish = { task: TASK, force, editing, ...(isSame ? {} : { target }) };
+    const wish = { task: SHELL_TASK, force, editing, ...(isSame ? {} : { target }) };
     let dispose = (): void => {};
     try {
       return await operations.change(editing.image, wish, control, (image) => {

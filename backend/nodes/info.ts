@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { NodeSettings } from './settings.ts';
 
 export const NodeState = z.enum(['off', 'booting', 'booted', 'unreachable', 'failed']);
@@ -20,5 +20,7 @@ export const NodeInfo = z.object({
   bootedAt: z.string().nullable(),
   /** all settings, defaults filled in */
   settings: NodeSettings,
+  /** names of settings, and `image`, that the running machine does not have: it takes them over at its next boot */
+  outdated: z.array(z.string()).optional(),
 });
 export type NodeInfo = z.infer<typeof NodeInfo>;

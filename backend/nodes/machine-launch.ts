@@ -53,7 +53,8 @@ export class MachineLaunch {
       ramBytes: ramBytes(settings.ram),
     });
     const media: MachineMedia = { ...firmware, disks, cards: await networks.attach(settings) };
-    return { plan, settings, media };
+    const warnings = [...plan.warnings, ...(await networks.captures.begin(media.cards))];
+    return { plan, settings, media, warnings };
   }
 
   /** For the machine of a snapshot. The network of one that is a copy stays cut. */
@@ -62,6 +63,7 @@ export class MachineLaunch {
     const disks = await from.disks(folder);
     const settings = withDefaults(from.machine.settings);
     const cards = await networks.attach(settings, from.isCopyFor(record));
+    await networks.captures.begin(cards);
     return { ...planner.firmware(settings.firmware, planned, folder), disks, cards };
   }
 

@@ -10,6 +10,7 @@ import {
   type KeptExit,
   type KeptFiles,
 } from '../lab/kept-process.ts';
+import { guestEnd } from './console-scanner.ts';
 import { QmpClient, type QmpEvent } from './qmp.ts';
 
 /** How a machine ended. */
@@ -28,6 +29,8 @@ export interface MachinePlace extends KeptFiles {
   consoleLog: string;
   /** the second serial line, where the guest's agent is told what a pause or a copy changed */
   controlSocket: string;
+  /** where a debugger reaches the kernel, while that is asked for */
+  gdbSocket: string;
 }
 
 /** Files of one node: `folder` lasts, `run` holds sockets and must have a short path. */
@@ -41,6 +44,7 @@ export function machinePlace(folder: string, run: string, mac: string): MachineP
     qmpSocket: join(run, `${short}.qmp`),
     consoleSocket: join(run, `${short}.tty`),
     controlSocket: join(run, `${short}.ctl`),
+    gdbSocket: join(run, `${short}.gdb`),
   };
 }
 
@@ -201,6 +205,7 @@ export function forget(place: MachinePlace): void {
     place.qmpSocket,
     place.consoleSocket,
     place.controlSocket,
+    place.gdbSocket,
   ]) {
     rmSync(file, { force: true });
   }
@@ -230,4 +235,10 @@ function lastLine(file: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Nobody saw how the machine ended: the guest's last words on the console tell, or what it was doing. */
+export function endKind(end: MachineEnd, consoleTail: string, wasBooting: boolean): MachineEnd['kind'] {
+  if (end.kind !== 'unseen' || end.detail !== 'ended') return end.kind;
+  return guestEnd(consoleTail) ?? (wasBooting ? 'reboot' : 'poweroff');
 }

@@ -1,22 +1,28 @@
 import { BootyardError, messageOf } from '../errors.ts';
 import type { BusEvent } from '../events/bus.ts';
-import type { Timeline } from '../events/timeline.ts';
 import { BootRecords } from '../state/boot-records.ts';
 import { SnapshotRecords } from '../state/snapshot-records.ts';
+import { BootHistory } from './boot-history.ts';
+import type { ConsolePage } from './console-page.ts';
+import { compileEre } from '../logs/ere.ts';
+import type { TextWanted } from './console-text.ts';
 import type { ConsoleViewer } from './console.ts';
+import { CaptureActions } from './captures/capture-actions.ts';
 import { untilBooted } from './boot-wait.ts';
-import { parseRange } from './console-replay.ts';
+import { parseRange } from '../logs/range.ts';
 import { parseExpose, settleExpose } from './expose.ts';
 import { nodeConfigText, parseBootMode } from './boot-mode.ts';
+import type { KernelStub } from './debug/kernel-stub.ts';
 import type { ImageCopy, NamedCopy } from './disks/image-copies.ts';
 import type { NodeInfo } from './info.ts';
+import { each } from './each.ts';
 import type { DiskInfo } from './disks/node-disks.ts';
 import { checkModelSettings, modelSettings } from './machines/model-settings.ts';
 import { resolveSet } from './names.ts';
 import { checkRemoval, removalLosses, stillRunning } from './removal.ts';
 import type { ExposedPort } from './port-board.ts';
 import type { NodeParts, PlannedNode, SupervisorParts } from './parts.ts';
-import { NodeRegistry, type NodeRecord } from './registry.ts';
+import { newDevice, NodeRegistry, plannedOf, type NodeRecord } from './registry.ts';
 import {
   checkSettings,
   describeSettings,
@@ -35,6 +41,8 @@ export interface NewNode {
   settings?: NodeSettings;
   /** not among the nodes that are listed and that sets mean: `TemporaryNodes` */
   temporary?: boolean;
+  /** true by default */
+  powerOn?: boolean;
 }
 
 /** All nodes of the lab. Sets of nodes are in WalT's syntax; operations on several nodes go on side by side. */
@@ -45,13 +53,16 @@ export class NodeManager {
   readonly #watchers = new Set<() => void>();
   readonly #unsubscribe: () => void;
   readonly snapshots: SnapshotActions;
+  readonly boots: BootHistory;
+  readonly captures: CaptureActions;
 
   constructor(parts: NodeParts) {
     this.#registry = new NodeRegistry(parts.database);
+    const boots = new BootRecords(parts.database);
     this.#parts = {
       ...parts,
       registry: this.#registry,
-      boots: new BootRecords(parts.database),
+      boots,
       snapshots: new SnapshotRecords(parts.database),
       onStage: (stage) => {
         if (!this.isTemporary(stage.mac)) parts.onStage(stage);
@@ -66,6 +77,12 @@ export class NodeManager {
       one: (name) => this.#one(name),
       add: (node) => this.#supervise(this.#registry.add(node)),
       discard: (supervisor) => this.#discard(supervisor),
+    });
+    const nameOf = (mac: string): string | undefined => this.#registry.byMac(mac)?.name;
+    this.boots = new BootHistory(boots, (name) => this.#one(name), nameOf);
+    this.captures = new CaptureActions((name) => {
+      const { record, networks } = this.#one(name);
+      return { name: record.name, captures: networks.captures };
     });
     for (const record of this.#registry.all()) this.#supervise(record);
     this.#unsubscribe = parts.bus.subscribe((event) => this.#take(event));
@@ -85,6 +102,7 @@ export class NodeManager {
   /** The daemon ends; nodes go on. */
   async close(): Promise<void> {
     this.#unsubscribe();
+    this.captures.close();
     await Promise.all(this.#all().map((supervisor) => supervisor.release()));
   }
 
@@ -118,13 +136,28 @@ export class NodeManager {
     planner.checkImage(image, model);
     const { name, temporary } = params;
     const supervisor = this.#supervise(this.#registry.add({ name, model, image, settings, temporary }));
-    await supervisor.powerOn();
+    if (!temporary) this.#parts.bus.publish(newDevice(supervisor.record));
+    if (params.powerOn === false) supervisor.notify();
+    else await supervisor.powerOn();
     return supervisor.info();
   }
 
   /** Gives the nodes an image if one is named (`default`: their model's own), then switches them on, or off and on. */
   boot(set: string[], image?: string): Promise<NodeInfo[]> {
     const chosen = this.#resolve(set);
+    this.#setImage(chosen, image);
+    return this.#each(chosen, (supervisor) => supervisor.powerOn());
+  }
+
+  /** The same without a boot. */
+  setImage(set: string[], image: string): NodeInfo[] {
+    const chosen = this.#resolve(set);
+    this.#setImage(chosen, image);
+    for (const supervisor of chosen) supervisor.notify();
+    return chosen.map((supervisor) => supervisor.info());
+  }
+
+  #setImage(chosen: NodeSupervisor[], image: string | undefined): void {
     const images = chosen.map(({ record }) => {
       const name = image === 'default' ? this.#parts.planner.defaultImage(record.model) : image;
       this.#parts.planner.checkImage(name ?? record.image, record.model);
@@ -133,7 +166,6 @@ export class NodeManager {
     this.#parts.database.transaction(() => {
       for (const { mac, name } of images) if (name !== undefined) this.#registry.setImage(mac, name);
     });
-    return this.#each(chosen, (supervisor) => supervisor.powerOn());
   }
 
   reboot(set: string[], hard: boolean): Promise<NodeInfo[]> {
@@ -142,6 +174,11 @@ export class NodeManager {
 
   stop(set: string[]): Promise<NodeInfo[]> {
     return this.#each(this.#resolve(set), (supervisor) => supervisor.stop());
+  }
+
+  /** As `NodeSupervisor.cutOff`. */
+  cutOff(node: string, isCut: boolean): Promise<boolean> {
+    return this.#one(node).cutOff(isCut);
   }
 
   /** As `untilBooted`, for a set of nodes. */
@@ -285,16 +322,29 @@ export class NodeManager {
     return removalLosses(this.#resolve(set), this.#parts.persistUsage);
   }
 
-  /** The stages of the node's last boot. */
-  timeline(node: string): Timeline {
-    return this.#one(node).timeline();
-  }
-
   console(node: string, history: boolean, stream: ConsoleViewer): void {
     this.#one(node).console.attach(stream, history);
   }
+  readConsole(node: string, cursor: string | undefined, maxBytes: number): ConsolePage {
+    return this.#one(node).console.read(cursor, maxBytes);
+  }
   replay(node: string, range: string, speed: number, stream: ConsoleViewer): void {
     this.#one(node).console.replay(stream, { ...parseRange(range), speed });
+  }
+
+  /** For debuggers of its kernel. */
+  stubOf(node: string): KernelStub {
+    return this.#one(node).pauses.stub;
+  }
+
+  /** Throws `log.regexp` for a search that is no POSIX extended regular expression. */
+  consoleText(
+    node: string,
+    { search, ...wanted }: Omit<TextWanted, 'search'> & { search?: string | undefined },
+    stream: ConsoleViewer,
+  ): void {
+    const matcher = search === undefined ? undefined : compileEre(search);
+    this.#one(node).console.text(stream, { ...wanted, search: matcher });
   }
 
   /** Where connections to a node go; throws a sentence for a node that is not on. */
@@ -369,26 +419,6 @@ export class NodeManager {
   }
 }
 
-/** Does the work for all, and then throws what went wrong: one error as it is, several as one sentence per node. */
-async function each(
-  chosen: NodeSupervisor[],
-  work: (supervisor: NodeSupervisor) => Promise<void>,
-): Promise<void> {
-  const results = await Promise.allSettled(chosen.map((supervisor) => work(supervisor)));
-  const failures = results.flatMap((result, index) =>
-    result.status === 'rejected'
-      ? [{ name: chosen[index]?.record.name ?? '', error: result.reason as unknown }]
-      : [],
-  );
-  const [first, ...others] = failures;
-  if (!first) return;
-  if (others.length === 0 && chosen.length === 1) throw first.error;
-  const sentences = failures.map(({ name, error }) => `${name}: ${messageOf(error)}`);
-  throw new BootyardError('node.failed', sentences.join('\n'), { nodes: failures.map(({ name }) => name) });
-}
-
 function planned(record: NodeRecord | undefined): PlannedNode | undefined {
-  if (!record) return undefined;
-  const { mac, ip, name, model, image } = record;
-  return { mac, ip, name, model, image };
+  return record && plannedOf(record);
 }

@@ -1,6 +1,7 @@
 import type { QemuEvent } from '../events/bus.ts';
 import type { NodeInfo, NodeState } from './info.ts';
 import { modelSettings } from './machines/model-settings.ts';
+import { outdated } from './outdated.ts';
 import type { SupervisorParts } from './parts.ts';
 import type { NodeRecord } from './registry.ts';
 import { withDefaults } from './settings.ts';
@@ -70,6 +71,13 @@ export class NodeStatus {
     });
   }
 
+  /** A line of the node's serial line, for its log. */
+  publishConsole(line: string): void {
+    const { mac, ip } = this.#record;
+    const stream = 'virtualconsole';
+    this.#parts.bus.publish({ kind: 'log', node: mac, client: ip, stream, line, timestamp: Date.now() });
+  }
+
   /** What the node's user should know of a boot that goes on all the same. */
   warn(sentence: string): void {
     const { mac, ip, name } = this.#record;
@@ -92,6 +100,7 @@ export class NodeStatus {
       bootStartedAt: isoTime(times?.startedAt),
       bootedAt: isoTime(times?.bootedAt),
       settings: modelSettings(record.model, withDefaults(record.settings)),
+      outdated: outdated(record, this.#parts.planner.imageId(record.image)),
     };
   }
 }

@@ -1,4 +1,6 @@
+import type { SshState } from '../agent/node-agent.ts';
 import type { FirmwareKind, NodeFirmware } from '../boot/firmware.ts';
+import type { Finding } from '../boot/lint/finding.ts';
 import type { PlannedNode } from '../boot/plan.ts';
 import type { EventBus } from '../events/bus.ts';
 import type { BootRecords } from '../state/boot-records.ts';
@@ -11,23 +13,26 @@ import type { PersistUsage } from './removal.ts';
 
 export type { PlannedNode } from '../boot/plan.ts';
 
+export interface MadePlan {
+  readonly id: string;
+  readonly imageId: string;
+  readonly warnings: readonly string[];
+}
 /** What nodes need of `boot/`. */
 export interface Planner {
   plan(
     node: PlannedNode,
     folder: string,
     options?: { deviceTree?: Buffer | undefined; ramBytes?: number },
-  ): Promise<{ readonly id: string; readonly warnings: readonly string[] }>;
+  ): Promise<MadePlan>;
   adopt(node: PlannedNode, folder: string): Promise<{ readonly id: string } | undefined>;
+  /** What the check of its image finds; never fails. */
+  findings(node: PlannedNode, ramBytes?: number): Promise<readonly Finding[]>;
   /** The node is off: its connections are dropped, or its next boot could not connect from the same port. */
   release(node: PlannedNode): void;
   /** Copies a boot's plan for `restore`, which makes a plan with the same file handles of it. */
   keep(folder: string, into: string): { image: string; imageId: string };
-  restore(
-    node: PlannedNode,
-    folder: string,
-    from: string,
-  ): Promise<{ readonly id: string; readonly warnings: readonly string[] }>;
+  restore(node: PlannedNode, folder: string, from: string): Promise<MadePlan>;
   /** Images that only a snapshot needed may go. */
   collect(): Promise<void>;
   /** What a node starts with; `folder` may take files of it. Throws when this host lacks the firmware. */
@@ -36,6 +41,8 @@ export interface Planner {
   chooseModel(model: string | undefined, image: string | undefined): string;
   checkImage(image: string, model: string): void;
   defaultImage(model: string): string;
+  /** what an image of that name is now, if there is one */
+  imageId(name: string): string | undefined;
 }
 export interface NodeNetwork {
   /** `isCut`: nothing passes until the next call without it. */
@@ -46,6 +53,8 @@ export interface NodeNetwork {
 export interface NodeAgent {
   /** Resolves when the node has agreed to reboot; rejects with a sentence. */
   reboot(ip: string): Promise<void>;
+  /** What the node's ssh server answers, with `withKey` also to the lab's key. Takes some seconds at most; never fails. */
+  ssh(ip: string, withKey: boolean): Promise<SshState>;
 }
 
 export interface StageChange {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError } from '../errors.ts';
 
 /** One port of the host that leads, or should lead, to a port of a node. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError, systemCode } from '../errors.ts';
 
 /** Messages of the QEMU Machine Protocol (QEMU, docs/interop/qmp-spec): one JSON object per line. */

@@ -1,4 +1,6 @@
+import type { Explanation } from '../events/explanation.ts';
 import type { BootJournal } from './boot-journal.ts';
+import { because } from './explain/explain.ts';
 import type { NodeState } from './info.ts';
 import type { NodeStatus } from './node-status.ts';
 import { MAX_SELF_REBOOTS, TIMES, type SupervisorParts } from './parts.ts';
@@ -15,6 +17,13 @@ export interface Start {
   reason?: string;
 }
 
+export interface RecoveryActions {
+  /** it is time for `nextTry` */
+  retry(): void;
+  /** a booted node is not heard of; `lost` is for what is found out of it */
+  lost(text: string): void;
+}
+
 /**
  * What becomes of a node without its user's doing: booted when its agent says so, unreachable when the agent is silent,
  * tried again (`boot.retries`) when its boot stands still (`boot.timeout`), given up when it reboots by itself over and
@@ -25,25 +34,24 @@ export class Recovery {
   readonly #parts: SupervisorParts;
   readonly #status: NodeStatus;
   readonly #journal: BootJournal;
-  readonly #retry: () => void;
+  readonly #on: RecoveryActions;
   #agentTimer: NodeJS.Timeout | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
   #beforePause: NodeState | undefined;
   #lostInPause = false;
 
-  /** `retry` is called when it is time for `nextTry` */
   constructor(
     record: NodeRecord,
     parts: SupervisorParts,
     status: NodeStatus,
     journal: BootJournal,
-    retry: () => void,
+    on: RecoveryActions,
   ) {
     this.#record = record;
     this.#parts = parts;
     this.#status = status;
     this.#journal = journal;
-    this.#retry = retry;
+    this.#on = on;
   }
 
   /** The agent of the machine that runs has said that the node is booted, or that it is there again. */
@@ -71,11 +79,16 @@ export class Recovery {
       this.#parts.log(
         `node ${this.#record.name} is unreachable (its connection ended and did not come back)`,
       );
-      this.#status.become(
-        'unreachable',
-        `It runs, but has not been heard of for ${Math.round(graceMs / 1000)} s.`,
-      );
+      const text = `it runs, but has not been heard of for ${Math.round(graceMs / 1000)} s`;
+      this.#status.become('unreachable', `I${text.slice(1)}.`);
+      this.#on.lost(text);
     }, graceMs);
+  }
+
+  /** More is known of why the node is not heard of. */
+  lost(sentence: string): void {
+    if (this.#status.state === 'unreachable' && this.#beforePause === undefined)
+      this.#status.become('unreachable', sentence);
   }
 
   /** The machine is paused for the reason given, or goes on: a paused one is neither late nor lost. */
@@ -94,12 +107,13 @@ export class Recovery {
   }
 
   /** The boot stands still: failed, and tried again if tries are left. */
-  stalled(what: string): void {
+  stalled(sentence: string): void {
     const { running, name, mac } = this.#record;
     if (!running || this.#status.state !== 'booting') return;
     const { retriesLeft } = running;
     const next = retriesLeft === 1 ? 'last try' : `${retriesLeft} retries left`;
-    const reason = retriesLeft > 0 ? `${what}; trying hard-reboot (${next}).` : `${what}.`;
+    const reason =
+      retriesLeft > 0 ? `${sentence.replace(/\.$/, '')}; trying hard-reboot (${next}).` : sentence;
     this.#parts.log(`node ${name}: boot timeout reached, ${reason}`);
     this.#parts.registry.setRunning(mac, { ...running, failed: reason });
     this.#journal.failing(reason);
@@ -126,19 +140,21 @@ export class Recovery {
     return { fresh: false, retriesLeft: running.retriesLeft - 1, reason };
   }
 
-  /** The start that follows a reboot by the guest itself, or why there is none. */
-  selfReboot(where: string, wasBooting: boolean): Start | { givenUp: string } {
+  /** The start that follows a reboot by the guest itself, or why there is none; `told`: why it did. */
+  selfReboot(where: string, wasBooting: boolean, told?: Explanation): Start | { givenUp: string } {
     const { running, name } = this.#record;
+    const why = told && because(told);
+    const suffix = why === undefined ? '' : `: ${why}`;
     const selfReboots = wasBooting ? (running?.selfReboots ?? 0) + 1 : 0;
     if (selfReboots >= MAX_SELF_REBOOTS) {
-      const givenUp = `Reboots by itself at ${where}, ${selfReboots} times in a row.`;
+      const givenUp = `Reboots by itself at ${where}, ${selfReboots} times in a row${suffix}.`;
       this.#parts.log(`node ${name} failed: ${givenUp}`);
       return { givenUp };
     }
     this.#parts.log(`node ${name} is down (cause: it reboots by itself at ${where})`);
     const reason = wasBooting
-      ? `Rebooted by itself at ${where} (${selfReboots} of ${MAX_SELF_REBOOTS} times that count as a failure).`
-      : undefined;
+      ? `Rebooted by itself at ${where}${suffix} (${selfReboots} of ${MAX_SELF_REBOOTS} times that count as a failure).`
+      : `Rebooted by itself after it was booted${suffix}.`;
     const retriesLeft = wasBooting ? running?.retriesLeft : undefined;
     return { fresh: false, selfReboots, retriesLeft, reason };
   }
@@ -153,6 +169,6 @@ export class Recovery {
   #retrySoon(retriesLeft: number): void {
     if (retriesLeft <= 0) return;
     clearTimeout(this.#retryTimer);
-    this.#retryTimer = setTimeout(this.#retry, TIMES.retry);
+    this.#retryTimer = setTimeout(() => this.#on.retry(), TIMES.retry);
   }
 }

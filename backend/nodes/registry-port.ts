@@ -3,7 +3,7 @@ import { parseExpose, settleExpose } from './expose.ts';
 import type { ExposedPort, PortInfo } from './port-board.ts';
 
 /** Of the lab's registry: its name in the lab, and its port there. */
-export const REGISTRY = { name: 'registry.walt', port: 5000 } as const;
+export const REGISTRY = { name: 'registry.walt', port: 5000, place: 'registry.walt:5000' } as const;
 const SETTING = 'registry.expose';
 
 export interface RegistryPortParts {

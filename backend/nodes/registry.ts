@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError } from '../errors.ts';
+import type { PlannedNode } from '../boot/plan.ts';
+import type { EventBody } from '../events/bus.ts';
 import type { Database } from '../state/database.ts';
 import { checkName } from './names.ts';
 import { NodeSettings } from './settings.ts';
@@ -23,6 +25,8 @@ export const Running = z.object({
   failed: z.string().nullable(),
   /** what it was started with; absent when an earlier version of Bootyard started it */
   machine: StartedMachine.optional(),
+  /** the image that it boots; absent as above */
+  imageId: z.string().optional(),
   /** the snapshot that its memory is read from while that goes on */
   restoring: z.string().optional(),
 });
@@ -49,6 +53,11 @@ export interface NodeRecord {
   temporary: boolean;
   running: Running | undefined;
   ended: Ended | undefined;
+}
+
+/** What the boot of a node is planned by. */
+export function plannedOf({ mac, ip, name, model, image }: NodeRecord): PlannedNode {
+  return { mac, ip, name, model, image };
 }
 
 /** 192.168.152.2 up to what the dynamic range leaves; .1 is the server. */
@@ -191,6 +200,12 @@ export class NodeRegistry {
       `Sorry, all addresses from ${prefix}${first} to ${prefix}${last} are taken: remove a node that is not needed.`,
     );
   }
+}
+
+/** WalT's line in the stream of devices. */
+export function newDevice({ name, model, mac, ip }: NodeRecord): EventBody {
+  const line = `new node name=${name} model=${model} mac=${mac} ip=${ip}`;
+  return { kind: 'log', stream: 'platform.devices', line, timestamp: Date.now() };
 }
 
 function toRecord(row: Record<string, unknown>): NodeRecord {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError } from '../errors.ts';
 import { checkSettings, needsReboot, nodeDefaults, NodeSettings, type SettingName } from './settings.ts';
 

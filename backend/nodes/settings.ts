@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError, messageOf } from '../errors.ts';
 import { DISK_TEMPLATES, parseDisks } from './disks/setting.ts';
 import { parseBootMode } from './boot-mode.ts';

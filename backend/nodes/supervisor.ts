@@ -1,24 +1,28 @@
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../errors.ts';
+import type { ExplainedBoot } from '../events/boots.ts';
 import type { BusEvent } from '../events/bus.ts';
-import { copySentence, type Timeline } from '../events/timeline.ts';
+import { copySentence } from '../events/timeline.ts';
 import { BootDelay } from './boot-delay.ts';
 import { BootJournal } from './boot-journal.ts';
-import { guestEnd, isPanicEnd, notKept } from './console-scanner.ts';
+import { isPanicEnd, notKept } from './console-scanner.ts';
 import { NodeConsole } from './console.ts';
-import { DiskPause } from './disks/pause.ts';
+import { Explainer } from './explain/explainer.ts';
+import type { BootEnd } from './explain/facts.ts';
 import type { NodeInfo } from './info.ts';
-import { forget, Machine, machinePlace, type MachineEnd, type MachinePlace } from './machine.ts';
+import { endKind, forget, Machine, machinePlace, type MachineEnd, type MachinePlace } from './machine.ts';
 import { MachineLaunch, type MachineMedia } from './machine-launch.ts';
 import { NodeDisks } from './disks/node-disks.ts';
 import { NodeNetworks } from './networks/node-networks.ts';
 import { NodeStatus } from './node-status.ts';
+import { Pauses } from './pauses.ts';
 import { PanicWatch } from './panic-watch.ts';
 import { TIMES, type PlannedNode, type SupervisorParts } from './parts.ts';
 import type { QmpEvent } from './qmp.ts';
 import { Recovery, type Start } from './recovery.ts';
-import type { NodeRecord, Running, StartedMachine } from './registry.ts';
+import { type NodeRecord, plannedOf, type Running, type StartedMachine } from './registry.ts';
 import { withDefaults } from './settings.ts';
 import { goOnAfterSave } from './snapshots/guest.ts';
 import type { SnapshotInfo } from './snapshots/info.ts';
@@ -39,8 +43,9 @@ export class NodeSupervisor {
   readonly record: NodeRecord;
   readonly disks: NodeDisks;
   readonly snapshots: NodeSnapshots;
+  readonly pauses: Pauses;
   readonly #parts: SupervisorParts;
-  readonly #networks: NodeNetworks;
+  readonly networks: NodeNetworks;
   readonly #folder: string;
   readonly #place: MachinePlace;
   readonly #launch: MachineLaunch;
@@ -49,8 +54,8 @@ export class NodeSupervisor {
   readonly #panics = new PanicWatch((text) => this.#panicked(text));
   readonly #turns: Turns;
   readonly #status: NodeStatus;
+  readonly #explainer: Explainer;
   readonly #recovery: Recovery;
-  readonly #pause: DiskPause;
   readonly #delay = new BootDelay();
   #machine: Machine | undefined;
   /** the node as its boot plan knows it: a new name counts from the next boot */
@@ -63,32 +68,34 @@ export class NodeSupervisor {
     mkdirSync(this.#folder, { recursive: true });
     this.disks = new NodeDisks(record, this.#folder);
     this.snapshots = new NodeSnapshots(record, parts, this.#folder);
-    const { network, paths } = parts;
-    this.#networks = new NodeNetworks({ record, folder: this.#folder, run: paths.run, network });
     this.#place = machinePlace(this.#folder, parts.paths.run, record.mac);
-    const { disks } = this;
-    const [folder, networks, place] = [this.#folder, this.#networks, this.#place];
+    const log = (line: string): void => parts.log(line);
+    this.#turns = new Turns(() => record.name, log);
+    const [folder, place, turns, disks] = [this.#folder, this.#place, this.#turns, this.disks];
+    const life = { hasMachine: () => this.#machine !== undefined, journal: () => this.#journal };
+    const networks = (this.networks = new NodeNetworks({ record, folder, parts, turns, ...life }));
     this.#launch = new MachineLaunch({ record, planner: parts.planner, folder, place, disks, networks });
     this.#console = new NodeConsole({
       logFile: this.#place.consoleLog,
       socket: this.#place.consoleSocket,
       onLine: (line) =>
         parts.bus.publish({ kind: 'console', node: record.mac, client: record.ip, line: line.slice(0, 500) }),
+      onText: (line) => this.#status.publishConsole(line),
       onOutput: () => this.#journal.output(),
     });
     this.#journal = new BootJournal(record, parts, {
-      stalled: (reason) => this.#recovery.stalled(reason),
+      stalled: (text) => this.#unwell({ kind: 'stalled', text }, (why) => this.#recovery.stalled(why)),
       stage: () => {
         if (this.#status.state === 'booting') this.notify();
       },
     });
-    this.#turns = new Turns(
-      () => record.name,
-      (line) => parts.log(line),
-    );
     this.#status = new NodeStatus(record, parts, () => this.#journal.stage);
-    this.#recovery = new Recovery(record, parts, this.#status, this.#journal, () => this.#tryAgain());
-    this.#pause = new DiskPause(this.#folder, (sentence) => this.#recovery.paused(sentence));
+    this.#explainer = new Explainer(record, parts, this.#journal, (length) => this.#console.tail(length));
+    this.#recovery = new Recovery(record, parts, this.#status, this.#journal, {
+      retry: () => this.#tryAgain(),
+      lost: (text) => this.#unwell({ kind: 'unreachable', text }, (why) => this.#recovery.lost(why)),
+    });
+    this.pauses = new Pauses(record, place, folder, (why) => this.#recovery.paused(why), parts);
   }
 
   get isRunning(): boolean {
@@ -99,9 +106,14 @@ export class NodeSupervisor {
     return this.#status.info();
   }
 
-  /** The last boot's stages, of a past boot or of the one that goes on. */
-  timeline(): Timeline {
-    return this.#journal.timeline();
+  /** Its boots, past ones and the one that goes on. */
+  get journal(): Pick<BootJournal, 'boots' | 'timeline' | 'record'> {
+    return this.#journal;
+  }
+
+  /** Where and why a boot stopped. Throws `node.noBoot`. */
+  explained(boot: number | undefined): Promise<ExplainedBoot> {
+    return this.#explainer.ofBoot(boot, this.#status.state);
   }
 
   get console(): NodeConsole {
@@ -153,12 +165,20 @@ export class NodeSupervisor {
     return this.#turns.take(() => this.#startFrom(snapshot));
   }
 
+  /** Cuts a machine that runs off from the lab's network, or ends that. Answers whether one runs. */
+  cutOff(isCut: boolean): Promise<boolean> {
+    return this.#turns.take(async () => {
+      if (this.#machine) await this.networks.connect(withDefaults(this.record.settings), isCut);
+      return this.#machine !== undefined;
+    });
+  }
+
   /** Stops the node and removes everything of it from the disk. */
   discard(): Promise<void> {
     this.#delay.end();
     return this.#turns.take(async () => {
       await this.#end('off', null);
-      await this.#networks.detach();
+      await this.networks.detach();
       void this.#turns.close();
       // Its connections have ended meanwhile, which begins to be timed.
       this.#clearTimers();
@@ -183,17 +203,17 @@ export class NodeSupervisor {
     return this.#turns.take(async () => {
       const { running } = this.record;
       if (!running) return;
-      this.#planned = this.#asPlanned();
+      this.#planned = plannedOf(this.record);
       this.#journal.restore(running);
       const machine = Machine.adopt(this.#place, (event) => this.#qemuEvent(event));
       if (running.restoring !== undefined) return this.#breakOffRestore(machine, running.restoring);
       if (!machine) return this.#ended(await Machine.endOf(this.#place));
       this.#follow(machine);
-      this.#pause.look();
+      this.pauses.look();
       const { wasInterrupted } = this.snapshots;
       this.#turns.enqueue(() => goOnAfterSave(machine, this.#place, wasInterrupted, this.#turns.closing));
       const plan = await this.#parts.planner.adopt(this.#planned, this.#folder);
-      this.#resume(running, plan !== undefined);
+      await this.#resume(running, plan !== undefined);
     });
   }
 
@@ -206,7 +226,8 @@ export class NodeSupervisor {
       this.#turns.enqueue(() => this.disks.booted());
     }
     if (event.kind === 'copy') this.#status.progress(copySentence(event));
-    if (event.kind === 'agent' && event.phase === 'failed') this.#fail(event.detail ?? 'It gave up.');
+    if (event.kind === 'agent' && event.phase === 'failed')
+      this.#fail({ kind: 'given up', text: event.detail ?? 'It gave up' });
     if (event.kind === 'agent' && event.phase === 'lost') this.#recovery.agentLost(TIMES.unreachable);
     if (event.kind === 'console' && this.#machine) {
       const remark = notKept(event.line);
@@ -233,9 +254,10 @@ export class NodeSupervisor {
     const accel = chosen === 'auto' ? (await this.#parts.acceleration(record.model)).accel : chosen;
     const startedAt = Date.now();
     const retriesLeft = start.retriesLeft ?? withDefaults(record.settings)['boot.retries'];
-    this.#planned = this.#asPlanned();
+    this.#planned = plannedOf(this.record);
+    let hasBegun = false;
     try {
-      const { plan, media, settings } = await this.#launch.prepare(
+      const { plan, media, settings, warnings } = await this.#launch.prepare(
         this.#planned,
         accel,
         this.#turns.closing,
@@ -243,15 +265,20 @@ export class NodeSupervisor {
       );
       this.#console.begin(`${record.name} boots again, ${new Date(startedAt).toISOString()}`, start.fresh);
       const machine = { settings, accel };
-      this.#begin({ boot: plan.id, startedAt, selfReboots: start.selfReboots ?? 0, retriesLeft, machine });
+      const { id: boot, imageId } = plan;
+      const selfReboots = start.selfReboots ?? 0;
+      this.#begin({ boot, imageId, startedAt, selfReboots, retriesLeft, machine });
+      hasBegun = true;
       const { qemu, firmware } = this.#launch.words(machine);
       this.#journal.powerOn(`${qemu}, firmware ${firmware}`);
-      for (const sentence of plan.warnings) this.#status.warn(sentence);
+      for (const sentence of warnings) this.#status.warn(sentence);
       await this.#startMachine(machine, media);
     } catch (error) {
       this.#console.disconnect();
-      await this.#settle('failed', messageOf(error));
-      throw error;
+      if (!hasBegun) this.#journal.begin(`unstarted-${randomUUID()}`, startedAt);
+      const refusal = await this.#explainer.refusal(error);
+      await this.#settle('failed', messageOf(refusal));
+      throw refusal;
     }
   }
 
@@ -272,17 +299,18 @@ export class NodeSupervisor {
     const { name } = from.snapshot;
     this.#status.become('booting', `Restoring snapshot ${name}.`);
     const startedAt = Date.now();
-    this.#planned = this.#asPlanned();
+    this.#planned = plannedOf(this.record);
     try {
       const plan = await this.#parts.planner.restore(this.#planned, this.#folder, from.folder);
       const retriesLeft = withDefaults(record.settings)['boot.retries'];
-      const started = { boot: plan.id, startedAt, selfReboots: 0, retriesLeft, machine: from.machine };
+      const { id: boot, imageId } = plan;
+      const started = { boot, imageId, startedAt, selfReboots: 0, retriesLeft, machine: from.machine };
       this.#begin({ ...started, restoring: name });
       const media = await this.#launch.prepareSnapshot(this.#planned, from);
       this.#console.begin(`${record.name} goes on from snapshot ${name}`, false);
       this.#journal.restored(`restored from snapshot ${name}, ${this.#launch.words(from.machine).qemu}`);
       const machine = await this.#startMachine(from.machine, media, from);
-      const connect = () => this.#networks.connect(withDefaults(from.machine.settings));
+      const connect = () => this.networks.connect(withDefaults(from.machine.settings));
       const warning = await from.wake(machine, this.#place, record, connect);
       const { running } = record;
       if (running) this.#parts.registry.setRunning(record.mac, { ...running, restoring: undefined });
@@ -316,10 +344,11 @@ export class NodeSupervisor {
 
   #follow(machine: Machine): void {
     this.#machine = machine;
-    this.#pause.follow(machine);
+    this.pauses.follow(machine);
     this.#console.connect();
-    void this.#networks.watch(machine.ended, this.#turns.closing).then((sentence) => {
-      if (sentence !== undefined && this.#machine === machine) this.#fail(sentence);
+    void this.networks.watch(machine.ended, this.#turns.closing).then((sentence) => {
+      if (sentence !== undefined && this.#machine === machine)
+        this.#fail({ kind: 'given up', text: sentence });
     });
     void machine.ended.then((end) =>
       this.#turns.enqueue(async () => {
@@ -329,10 +358,11 @@ export class NodeSupervisor {
   }
 
   /** After a daemon's start: what the earlier one knew of the machine that runs. */
-  #resume(running: Running, isServed: boolean): void {
+  async #resume(running: Running, isServed: boolean): Promise<void> {
     if (isPanicEnd(this.#console.tail(8192))) this.#panicked('Kernel panic while no daemon was watching');
-    if (isServed) this.#recovery.resume(running);
-    else this.#status.become('failed', 'Its boot plan is gone, so its root is not served: reboot it.');
+    if (isServed) return this.#recovery.resume(running);
+    const text = 'Its boot plan is gone, so its root is not served: reboot it';
+    this.#status.become('failed', (await this.#explainer.explain({ kind: 'stalled', text })).sentence);
   }
 
   /** The machine is gone by itself. */
@@ -341,23 +371,19 @@ export class NodeSupervisor {
     this.#console.disconnect();
     const wasBooting = this.record.running?.bootedAt === null;
     const where = this.#journal.whereabouts;
-    const kind = end.kind === 'unseen' ? this.#judge(end, wasBooting) : end.kind;
+    const kind = endKind(end, this.#console.tail(4096), wasBooting);
     const isReset = kind === 'reboot';
-    this.#afterMachine(isReset && wasBooting ? 'failed' : 'off', `ended at ${where}`);
+    const told = await this.#explainer.machineEnd(kind, end.detail, where);
+    const sentence = told?.sentence ?? `ended at ${where}`;
+    this.#afterMachine((isReset && wasBooting) || kind === 'crashed' ? 'failed' : 'off', sentence);
     this.#status.publishQemu(isReset ? 'reset' : 'stopped', end.detail ?? end.kind);
     if (isReset) {
-      const next = this.#recovery.selfReboot(where, wasBooting);
+      const next = this.#recovery.selfReboot(where, wasBooting, told);
       return 'givenUp' in next ? this.#settle('failed', next.givenUp) : this.#start(next);
     }
     if (kind === 'poweroff') return this.#settle('off', 'Its system switched the machine off.');
-    if (kind === 'crashed') return this.#settle('failed', `QEMU ended unexpectedly (${end.detail}).`);
+    if (kind === 'crashed') return this.#settle('failed', sentence);
     await this.#settle('off', 'The lab ended while it ran.');
-  }
-
-  /** Nobody saw how the machine ended: the guest's last words on the console tell, or what it was doing. */
-  #judge(end: MachineEnd, wasBooting: boolean): MachineEnd['kind'] {
-    if (end.detail !== 'ended') return 'unseen';
-    return guestEnd(this.#console.tail(4096)) ?? (wasBooting ? 'reboot' : 'poweroff');
   }
 
   /** Stops the machine if one runs; `outcome` is what its boot comes to, unless it had got booted. */
@@ -385,7 +411,7 @@ export class NodeSupervisor {
     reason: string | null,
     endsBoot = state === 'failed',
   ): Promise<void> {
-    await this.#networks.detach().catch((error: unknown) => this.#parts.log(messageOf(error)));
+    await this.networks.detach().catch((error: unknown) => this.#parts.log(messageOf(error)));
     const { running, ended } = this.record;
     if (endsBoot) {
       this.#journal.finish(state, reason);
@@ -399,17 +425,24 @@ export class NodeSupervisor {
 
   #panicked(text: string): void {
     this.#status.publishQemu('panicked', text);
-    this.#fail(`${text} (${this.#journal.stage ?? 'after it was booted'}).`);
+    this.#fail({ kind: 'panicked', text: `${text} (${this.#journal.stage ?? 'after it was booted'})` });
   }
 
   /** Trying again would not help. */
-  #fail(reason: string): void {
-    const machine = this.#machine;
-    this.#turns.enqueue(async () => {
-      if (!machine || this.#machine !== machine) return;
+  #fail(end: BootEnd): void {
+    this.#unwell(end, async (reason) => {
       this.#parts.log(`node ${this.record.name} failed: ${reason}`);
       await this.#end('failed', reason);
       await this.#settle('failed', reason);
+    });
+  }
+
+  /** Something is wrong with the machine that runs: `act` is given the sentence, unless the machine is gone by then. */
+  #unwell(end: BootEnd, act: (sentence: string) => void | Promise<void>): void {
+    const machine = this.#machine;
+    this.#turns.enqueue(async () => {
+      if (!machine || this.#machine !== machine) return;
+      await act((await this.#explainer.explain(end)).sentence);
     });
   }
 
@@ -421,17 +454,12 @@ export class NodeSupervisor {
   }
 
   #qemuEvent(event: QmpEvent): void {
-    this.#pause.take(event);
+    this.pauses.take(event);
     if (event.event === 'GUEST_PANICKED') this.#status.publishQemu('panicked', 'the panic device says so');
   }
 
-  #asPlanned(): PlannedNode {
-    const { mac, ip, name, model, image } = this.record;
-    return { mac, ip, name, model, image };
-  }
-
   #clearTimers(): void {
-    this.#pause.reset();
+    this.pauses.reset();
     this.#recovery.clearTimers();
     this.#panics.reset();
   }

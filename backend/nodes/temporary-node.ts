@@ -16,6 +16,8 @@ export interface TemporaryParts {
 }
 export interface TemporaryWish {
   image: string;
+  /** the image's own when absent */
+  model?: string;
   /** of the node; a number is added when it is taken */
   name: string;
   settings?: NodeSettings;
@@ -86,6 +88,22 @@ export class TemporaryNodes {
       throw error;
     } finally {
       clearInterval(told);
+    }
+  }
+
+  /**
+   * Switches a node on with these settings and no others, and answers when its machine runs, whatever its boot comes to.
+   * Throws why it does not, and the reason of the signal; there is no node then.
+   */
+  async begin({ name, ...wish }: TemporaryWish, signal: AbortSignal): Promise<TemporaryNode> {
+    const held = this.#hold(this.#freeName(name));
+    try {
+      const { ip } = await this.#parts.nodes.create({ ...wish, name: held.name, temporary: true });
+      signal.throwIfAborted();
+      return { ...held, ip };
+    } catch (error) {
+      await held.remove();
+      throw error;
     }
   }
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Database } from '../state/database.ts';
 import type { Migration } from '../state/migrations.ts';
 import type { ShareEntry } from '../protocols/nfs/share/files.ts';

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemCode } from '../errors.ts';
 import { openDatabase } from '../state/database.ts';
 import { shareMigrations } from './tables.ts';
 
@@ -27,9 +28,14 @@ export async function shareUsage(folder: string): Promise<ShareUsage> {
 async function bytesIn(folder: string): Promise<number> {
   let bytes = 0;
   for (const name of await readdir(folder)) {
-    // A file may be removed meanwhile.
-    const found = await stat(join(folder, name)).catch(() => undefined);
-    if (found) bytes += Math.min(found.size, found.blocks * 512);
+    const { size, blocks } = await stat(join(folder, name)).catch(nothingIfRemoved);
+    bytes += Math.min(size, blocks * 512);
   }
   return bytes;
+}
+
+/** A file may be removed meanwhile. */
+function nothingIfRemoved(error: unknown): { size: number; blocks: number } {
+  if (systemCode(error) !== 'ENOENT') throw error;
+  return { size: 0, blocks: 0 };
 }

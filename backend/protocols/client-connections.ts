@@ -13,7 +13,7 @@ export class ClientConnections {
 
   /** Closes `socket` when its client has too many. */
   admit(socket: Socket): void {
-    const client = (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+    const client = addressOf(socket);
     this.#clients.set(socket, client);
     const sockets = this.#sockets.get(client) ?? new Set();
     if (sockets.size >= this.#most) return void socket.destroy();
@@ -26,10 +26,17 @@ export class ClientConnections {
 
   /** IPv4 address as text */
   clientOf(socket: Socket): string {
-    return this.#clients.get(socket) ?? '';
+    return this.#clients.get(socket) ?? addressOf(socket);
   }
 
   drop(client: string): void {
     for (const socket of this.#sockets.get(client) ?? []) socket.resetAndDestroy();
   }
+  closeAll(): void {
+    for (const sockets of this.#sockets.values()) for (const socket of sockets) socket.destroy();
+  }
+}
+
+function addressOf({ remoteAddress = '' }: Socket): string {
+  return remoteAddress.replace(/^::ffff:/, '');
 }

@@ -2,6 +2,8 @@
 export interface FileSource {
   /** bytes */
   readonly size: number;
+  /** where it comes from, a clause for the timeline */
+  readonly origin?: string;
   /** Fills `target` from `position` on; returns the number of bytes written, less than asked only at the end. */
   read(target: Uint8Array, position: number): number;
   /** False when `read` may have to wait for a disk, so that `readLater` is to be used; without it, `read` never has to. */
@@ -10,8 +12,13 @@ export interface FileSource {
   readLater?(target: Uint8Array, position: number): Promise<number>;
 }
 
-export function bufferSource(content: Uint8Array): FileSource {
+/** For an event: nothing when nobody knows. */
+export const originOf = ({ origin }: FileSource): { origin?: string } =>
+  origin === undefined ? {} : { origin };
+
+export function bufferSource(content: Uint8Array, origin?: string): FileSource {
   return {
+    ...(origin === undefined ? {} : { origin }),
     size: content.length,
     read(target, position) {
       const part = content.subarray(position, position + target.length);

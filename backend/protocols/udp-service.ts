@@ -10,6 +10,8 @@ export interface UdpServiceOptions {
   /** dotted; answers come from this address */
   address: string;
   port: number;
+  /** bytes that may wait for this process; the kernel has a limit */
+  recvBufferSize?: number;
   /** The answer to one datagram, or nothing. Called for whatever arrives, so it must not throw, nor its promise reject. */
   answer: (packet: Buffer, client: string) => Buffer | undefined | Promise<Buffer | undefined>;
 }
@@ -25,10 +27,12 @@ export class UdpService {
 
   /** Throws `<name>.port` when the port cannot be had. */
   async start(): Promise<void> {
-    const { name, address, port } = this.#options;
-    const socket = await bindUdp(address, port).catch((error: unknown) => {
-      throw portError(error, { name, transport: 'UDP', address, port });
-    });
+    const { name, address, port, recvBufferSize } = this.#options;
+    const socket = await bindUdp(address, port, recvBufferSize ? { recvBufferSize } : {}).catch(
+      (error: unknown) => {
+        throw portError(error, { name, transport: 'UDP', address, port });
+      },
+    );
     socket.on('message', (packet, from) => this.#receive(packet, from));
     socket.on('error', () => {
       // Errors of single packets (an unreachable client) concern no other client.

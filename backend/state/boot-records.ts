@@ -1,8 +1,8 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Database } from './database.ts';
 
 /** How many past boots of a node are kept, and how many events of each. */
-const BOOTS_PER_NODE = 20;
+const BOOTS_PER_NODE = 50;
 const EVENTS_PER_BOOT = 500;
 
 export const StoredStages = z.array(
@@ -13,6 +13,8 @@ export type StoredStages = z.infer<typeof StoredStages>;
 export interface BootRecord {
   /** hex */
   id: string;
+  /** counts the boots of its node from 1 on */
+  number: number;
   mac: string;
   image: string;
   /** ms since the epoch */
@@ -31,12 +33,13 @@ export class BootRecords {
     this.#database = database;
   }
 
-  begin(boot: BootRecord): void {
+  begin(boot: Omit<BootRecord, 'number'>): void {
     const { sqlite } = this.#database;
     this.#database.transaction(() => {
       sqlite
         .prepare(
-          'INSERT OR REPLACE INTO boots (id, mac, image, started_at, outcome, reason, timeline) VALUES (?, ?, ?, ?, ?, ?, ?)',
+          `INSERT OR REPLACE INTO boots (id, mac, image, started_at, outcome, reason, timeline, number)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT coalesce(max(number), 0) + 1 FROM boots WHERE mac = ?2))`,
         )
         .run(
           boot.id,
@@ -60,6 +63,16 @@ export class BootRecords {
     this.#database.sqlite
       .prepare('UPDATE boots SET outcome = ?, reason = ?, timeline = ? WHERE id = ?')
       .run(outcome, reason, JSON.stringify(stages), id);
+  }
+
+  /** Keeps a JSON text with the boot, in the place of an earlier one. Nothing happens for an unknown boot. */
+  setExplanation(id: string, json: string): void {
+    this.#database.sqlite.prepare('UPDATE boots SET explanation = ? WHERE id = ?').run(json, id);
+  }
+
+  explanation(id: string): unknown {
+    const row = this.#database.sqlite.prepare('SELECT explanation FROM boots WHERE id = ?').get(id);
+    return typeof row?.explanation === 'string' ? JSON.parse(row.explanation) : undefined;
   }
 
   /** Adds to what happened in a boot; events beyond the bound are left out. Nothing happens for an unknown boot. */
@@ -87,6 +100,21 @@ export class BootRecords {
     return toRecord(this.#database.sqlite.prepare('SELECT * FROM boots WHERE id = ?').get(id));
   }
 
+  numbered(mac: string, number: number): BootRecord | undefined {
+    return toRecord(
+      this.#database.sqlite.prepare('SELECT * FROM boots WHERE mac = ? AND number = ?').get(mac, number),
+    );
+  }
+
+  /** The newest first. */
+  ofNode(mac: string): BootRecord[] {
+    return this.#select('mac = ?', mac);
+  }
+  /** Boots of any node on an image of this name, the newest first. */
+  ofImage(image: string): BootRecord[] {
+    return this.#select('image = ?', image);
+  }
+
   last(mac: string): BootRecord | undefined {
     return toRecord(
       this.#database.sqlite
@@ -94,12 +122,20 @@ export class BootRecords {
         .get(mac),
     );
   }
+
+  #select(condition: string, value: string): BootRecord[] {
+    return this.#database.sqlite
+      .prepare(`SELECT * FROM boots WHERE ${condition} ORDER BY started_at DESC, rowid DESC`)
+      .all(value)
+      .flatMap((row) => toRecord(row) ?? []);
+  }
 }
 
 function toRecord(row: Record<string, unknown> | undefined): BootRecord | undefined {
   if (!row) return undefined;
   return {
     id: String(row.id),
+    number: Number(row.number),
     mac: String(row.mac),
     image: String(row.image),
     startedAt: Number(row.started_at),

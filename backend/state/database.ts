@@ -81,6 +81,14 @@ export function openDatabase(file: string, steps: readonly Migration[] = migrati
   }
 }
 
+/** The same file, for a thread that reads much of it beside the daemon: mapped, for pages need no call then. */
+export function openToRead(file: string): DatabaseSync {
+  const { DatabaseSync } = loadSqlite();
+  const sqlite = new DatabaseSync(file, { readOnly: true });
+  sqlite.exec('PRAGMA busy_timeout = 5000; PRAGMA mmap_size = 34359738368');
+  return sqlite;
+}
+
 /** `PRAGMA user_version` counts the migrations that were done; each is one transaction with its own count. */
 function migrate(database: Database, file: string, steps: readonly Migration[]): void {
   const version = () => Number(database.sqlite.prepare('PRAGMA user_version').get()?.user_version ?? 0);

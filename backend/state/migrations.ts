@@ -3,7 +3,16 @@ import type { DatabaseSync } from 'node:sqlite';
 export type Migration = (sqlite: DatabaseSync) => void;
 
 /** In order, one per schema version. A migration that was released is never changed; a new one is added. */
-export const migrations: readonly Migration[] = [nodesLeasesAndBoots, snapshots, temporaryNodes, labSettings];
+export const migrations: readonly Migration[] = [
+  nodesLeasesAndBoots,
+  snapshots,
+  temporaryNodes,
+  labSettings,
+  bootNumbers,
+  logs,
+  bootReads,
+  bootExplanations,
+];
 
 function nodesLeasesAndBoots(sqlite: DatabaseSync): void {
   sqlite.exec(`
@@ -80,4 +89,68 @@ function temporaryNodes(sqlite: DatabaseSync): void {
 
 function labSettings(sqlite: DatabaseSync): void {
   sqlite.exec('CREATE TABLE lab_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;');
+}
+
+/** Boots are called by their number, which counts those of a node. */
+function bootNumbers(sqlite: DatabaseSync): void {
+  sqlite.exec(`
+    ALTER TABLE boots ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
+    UPDATE boots SET number = numbered.number FROM
+      (SELECT id, row_number() OVER (PARTITION BY mac ORDER BY started_at, rowid) AS number FROM boots) AS numbered
+      WHERE boots.id = numbered.id;
+    CREATE INDEX boots_of_image ON boots (image, started_at);
+  `);
+}
+
+function logs(sqlite: DatabaseSync): void {
+  sqlite.exec(`
+    CREATE TABLE log_streams (
+      -- never given to another one
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      -- MAC of a node, 'server', or the IPv4 address of something that is no node
+      issuer TEXT NOT NULL,
+      -- of the issuer when the stream began: all that is left of a node's name when it is removed
+      issuer_name TEXT NOT NULL,
+      name TEXT NOT NULL,
+      UNIQUE (issuer, name)
+    ) STRICT;
+
+    CREATE TABLE log_lines (
+      -- in the order of arrival
+      id INTEGER PRIMARY KEY,
+      stream INTEGER NOT NULL,
+      -- us since the epoch
+      time INTEGER NOT NULL,
+      -- as it came, without the newline
+      line BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX log_lines_of_stream ON log_lines (stream, time);
+
+    -- One row, kept with each change: to count ten million lines takes seconds.
+    CREATE TABLE log_totals (lines INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
+    INSERT INTO log_totals VALUES (0, 0);
+
+    CREATE TABLE log_checkpoints (
+      name TEXT PRIMARY KEY,
+      -- us since the epoch
+      time INTEGER NOT NULL
+    ) STRICT;
+  `);
+}
+
+function bootReads(sqlite: DatabaseSync): void {
+  sqlite.exec(`
+    CREATE TABLE boot_reads (
+      boot TEXT PRIMARY KEY REFERENCES boots (id) ON DELETE CASCADE,
+      -- what the image's name meant then
+      image_id TEXT NOT NULL,
+      -- deflated JSON array of [path, bytes, ms from power-on to the first read]
+      reads BLOB NOT NULL
+    ) STRICT;
+  `);
+}
+
+/** JSON object: why the boot stopped, or what ended its machine later. */
+function bootExplanations(sqlite: DatabaseSync): void {
+  sqlite.exec('ALTER TABLE boots ADD COLUMN explanation TEXT');
 }

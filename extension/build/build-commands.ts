@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import * as vscode from 'vscode';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Built } from '../../backend/api/builds.ts';
 import { BootyardError } from '../../backend/errors.ts';
 import type { Parts } from '../features.ts';
@@ -9,12 +9,19 @@ import { imageNameFor } from '../images/image-row.ts';
 import { askImageName } from '../images/image-targets.ts';
 import { registerCommands } from '../ui/commands.ts';
 import { confirm } from '../ui/consent.ts';
-import { type BuildTarget, Builds } from './builds.ts';
+import { Builds, type WatchTarget } from './builds.ts';
 import { DOCKERFILES, DockerfileLens } from './dockerfile-lens.ts';
+import { askRepository, repositoryName } from './repository.ts';
 
 /** What other extensions and key bindings may give, so that nothing is asked. */
-const BuildOptions = z.object({ name: z.string(), force: z.boolean().optional() });
+const BuildOptions = z.object({
+  name: z.string(),
+  node: z.string().optional(),
+  force: z.boolean().optional(),
+});
+const GitOptions = BuildOptions.extend({ url: z.string(), subDir: z.string().optional() });
 const NAMES = 'image.build.names';
+const LAST_URL = 'image.build.url';
 
 /** Images from Dockerfiles: build, build and boot, build after each save. */
 export function registerBuildCommands(parts: Parts): vscode.Disposable {
@@ -24,20 +31,21 @@ export function registerBuildCommands(parts: Parts): vscode.Disposable {
   const lens: DockerfileLens = new DockerfileLens(model, builds.isWatched);
 
   /** Asks for the name the first time, and before nodes are rebooted that the user may not think of. */
-  async function target(place: unknown, options: unknown): Promise<BuildTarget & { force: boolean }> {
+  async function target(place: unknown, options: unknown): Promise<WatchTarget & { force: boolean }> {
     const dockerfile = await dockerfileOf(place);
     await requireLab();
     await saveAll(dockerfile);
     const given = BuildOptions.safeParse(options).data;
-    if (given) return { dockerfile, name: given.name, force: given.force ?? false };
+    const source = { dockerfile };
+    if (given) return { source, ...given, force: given.force ?? false };
     const names = z.record(z.string(), z.string()).catch({}).parse(memory.get(NAMES));
     const known = names[dockerfile.fsPath];
-    if (known !== undefined) return { dockerfile, name: known, force: true };
+    if (known !== undefined) return { source, name: known, force: true };
     const folder = dirname(dockerfile.fsPath);
     const name = await askImageName(model, `Build ${basename(folder)} as an image`, imageNameFor(folder));
     await confirmReboots(name);
     await memory.update(NAMES, { ...names, [dockerfile.fsPath]: name });
-    return { dockerfile, name, force: true };
+    return { source, name, force: true };
   }
 
   async function confirmReboots(name: string): Promise<void> {
@@ -50,6 +58,25 @@ export function registerBuildCommands(parts: Parts): vscode.Disposable {
   async function build(place: unknown, options: unknown): Promise<Built> {
     const chosen = await target(place, options);
     return await builds.build(chosen, chosen.force);
+  }
+
+  async function buildGit(options: unknown): Promise<Built> {
+    await requireLab();
+    const given = GitOptions.safeParse(options).data;
+    if (given) {
+      const { url, subDir, name, node, force = false } = given;
+      return await builds.build({ source: { url, subDir }, name, node }, force);
+    }
+    const source = await askRepository(memory.get(LAST_URL, ''));
+    const name = await askImageName(
+      model,
+      `Build ${source.url} as an image`,
+      imageNameFor(repositoryName(source)),
+    );
+    await confirmReboots(name);
+    // What may hold a password is not kept.
+    if (!source.url.includes('@')) await memory.update(LAST_URL, source.url);
+    return await builds.build({ source, name }, true);
   }
 
   /** Nodes that use the image are rebooted, or switched on; when there are none, one is chosen. */
@@ -78,6 +105,7 @@ export function registerBuildCommands(parts: Parts): vscode.Disposable {
     vscode.languages.registerCodeLensProvider(DOCKERFILES, lens),
     registerCommands(errors, {
       'bootyard.image.build': (place, options) => build(place, options),
+      'bootyard.image.buildGit': (options) => buildGit(options),
       'bootyard.image.buildAndBoot': (place, options) => buildAndBoot(place, options),
       'bootyard.image.watchBuild': (place, options) => watch(place, options),
       'bootyard.image.stopWatchingBuild': (place) => {

@@ -1,18 +1,24 @@
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { watchBuilds } from '../../backend/api/build-watch.ts';
-import type { Built } from '../../backend/api/builds.ts';
+import type { BuildRequest, Built } from '../../backend/api/builds.ts';
 import { BootyardError, messageOf } from '../../backend/errors.ts';
 import { labEnvironment } from '../daemon/lab-access.ts';
 import type { Parts } from '../features.ts';
 import { isCancelled } from '../ui/errors.ts';
 import { said } from '../ui/said.ts';
 import { BuildTerminal } from './build-terminal.ts';
+import { type NodeChoice, nodeChoice } from './node-choice.ts';
 
-/** What is built, and under which name. */
+/** What is built, under which name. */
 export interface BuildTarget {
-  readonly dockerfile: vscode.Uri;
+  readonly source: { dockerfile: vscode.Uri } | { url: string; subDir: string | undefined };
   readonly name: string;
+  /** on which steps `RUN --on-node` run; asked if absent */
+  readonly node?: string | undefined;
+}
+export interface WatchTarget extends BuildTarget {
+  readonly source: { dockerfile: vscode.Uri };
 }
 interface Shown {
   readonly terminal: vscode.Terminal;
@@ -44,17 +50,20 @@ export class Builds implements vscode.Disposable {
   /** Builds once; the failure that it throws is at its line already. */
   async build(target: BuildTarget, force: boolean): Promise<Built> {
     const pty = await this.#terminal(target.name);
-    return await pty.during((signal) => this.#run(target, force, pty, signal));
+    const choose = nodeChoice(this.#parts.connection.model, target.node);
+    return await pty.during((signal) => this.#run(target, force, pty, signal, choose));
   }
 
   /** Builds after each save, until it is stopped or its terminal is closed. Nodes that use the image are rebooted. */
-  async watch(target: BuildTarget): Promise<void> {
-    const key = target.dockerfile.toString();
+  async watch(target: WatchTarget): Promise<void> {
+    const { dockerfile } = target.source;
+    const key = dockerfile.toString();
     if (this.#watched.has(key)) return;
     const stop = new AbortController();
     this.#watched.set(key, stop);
     this.#onWatch();
-    const { fsPath } = target.dockerfile;
+    const { fsPath } = dockerfile;
+    const choose = nodeChoice(this.#parts.connection.model, target.node);
     try {
       const pty = await this.#terminal(target.name);
       await pty.during(async (signal) => {
@@ -63,7 +72,7 @@ export class Builds implements vscode.Disposable {
         const watched = {
           folder: dirname(fsPath),
           file: basename(fsPath),
-          build: () => this.#run(target, true, pty, both),
+          build: () => this.#run(target, true, pty, both, choose),
           onBuilt: () => undefined,
           onFailed: () => pty.write('The image is what it was; the next save builds again.\n'),
           onChange: (paths: string[]) => pty.write(`\n\x1b[1mChanged: ${paths.join(', ')}\x1b[0m\n`),
@@ -83,15 +92,16 @@ export class Builds implements vscode.Disposable {
   }
 
   async #run(
-    { dockerfile, name }: BuildTarget,
+    { source, name }: BuildTarget,
     force: boolean,
     { write }: BuildTerminal,
     signal: AbortSignal,
+    chooseNode: NodeChoice,
   ): Promise<Built> {
     const client = await this.#parts.requireLab();
-    this.#problems.delete(dockerfile);
+    const dockerfile = 'dockerfile' in source ? source.dockerfile : undefined;
+    if (dockerfile) this.#problems.delete(dockerfile);
     const { buildImage } = await import('../../backend/api/builds.ts');
-    const from = { folder: dirname(dockerfile.fsPath) };
     const engine = vscode.workspace.getConfiguration('bootyard').get<string>('engine')?.trim() || undefined;
     const title = `Building ${name}`;
     const location = vscode.ProgressLocation.Window;
@@ -99,11 +109,12 @@ export class Builds implements vscode.Disposable {
       const built = await vscode.window.withProgress({ location, title }, (progress) =>
         buildImage(
           client,
-          { name, from, file: basename(dockerfile.fsPath), force },
+          { name, ...placeOf(source), force },
           {
             signal,
             onOutput: write,
             onProgress: (step) => progress.report(step),
+            chooseNode,
             engine,
             env: labEnvironment(),
           },
@@ -118,7 +129,7 @@ export class Builds implements vscode.Disposable {
         throw new vscode.CancellationError();
       }
       write(`\n\x1b[31m${messageOf(error)}\x1b[0m\n`);
-      this.#mark(dockerfile, error);
+      if (dockerfile) this.#mark(dockerfile, error);
       throw error;
     }
   }
@@ -151,6 +162,12 @@ export class Builds implements vscode.Disposable {
     await pty.opened;
     return pty;
   }
+}
+
+function placeOf(source: BuildTarget['source']): Pick<BuildRequest, 'from' | 'file' | 'subDir'> {
+  if ('url' in source) return { from: { url: source.url }, subDir: source.subDir };
+  const { fsPath } = source.dockerfile;
+  return { from: { folder: dirname(fsPath) }, file: basename(fsPath) };
 }
 
 function builtText({ image, changed, rebooted }: Built): string {

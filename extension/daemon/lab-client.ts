@@ -7,6 +7,7 @@ export type LabClient = Pick<
   | 'stream'
   | 'openConsole'
   | 'replayConsole'
+  | 'readLogs'
   | 'ping'
   | 'holdPort'
   | 'subscribe'

@@ -9,8 +9,15 @@ type Edit = Params<'image.editFile'>['edit'];
 
 /** Working copies of images: what is saved here is in the copy's image when the call is done. */
 export class EditFileSystem extends ImageFileSystem implements vscode.FileSystemProvider {
+  /** copies whose nodes may be rebooted at each save: who has agreed once is asked no more in this window */
+  readonly #agreed = new Set<string>();
+
   constructor(connection: LabConnection) {
     super(connection, EDIT_SCHEME);
+  }
+
+  protected override gone(image: string): void {
+    this.#agreed.delete(image);
   }
 
   async writeFile(
@@ -45,12 +52,15 @@ export class EditFileSystem extends ImageFileSystem implements vscode.FileSystem
         throw vscode.FileSystemError.Unavailable('Files of another image are copied, not moved.');
       const consent = {
         code: 'image.wouldReboot',
-        question: `Save ${uri.path} in ${image}?`,
+        question: `Save ${uri.path} in ${image}? Later saves in it will reboot without a question.`,
         agree: 'Save and Reboot',
       };
-      await withConsent(consent, (force): Promise<Result<'image.editFile'>> =>
-        this.call('image.editFile', { image, edit, force }),
-      );
+      const agreed = this.#agreed.has(image);
+      await withConsent(consent, async (force): Promise<Result<'image.editFile'>> => {
+        const edited = await this.call('image.editFile', { image, edit, force: force || agreed });
+        if (force) this.#agreed.add(image);
+        return edited;
+      });
     });
     const changed = (what: vscode.Uri, type: vscode.FileChangeType) => ({ uri: what, type });
     const events = [

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import * as vscode from 'vscode';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ImageInfo } from '../../backend/api/image.ts';
 import { BootyardError } from '../../backend/errors.ts';
 import type { Parts } from '../features.ts';

@@ -133,6 +133,9 @@ export class ImageFileSystem implements vscode.Disposable {
     return this.connection.call;
   }
 
+  /** The next image of that name is another one. */
+  protected gone(_image: string): void {}
+
   #remember(uri: vscode.Uri, file: ImageFile): void {
     const [oldest] = this.#texts.keys();
     if (this.#texts.size >= MAX_TEXTS && oldest !== undefined) this.#texts.delete(oldest);
@@ -148,8 +151,10 @@ export class ImageFileSystem implements vscode.Disposable {
     for (const [name, id] of this.#ids) {
       const now = this.connection.model.image(name)?.id;
       if (now === id) continue;
-      if (now === undefined) this.#ids.delete(name);
-      else this.#ids.set(name, now);
+      if (now === undefined) {
+        this.#ids.delete(name);
+        this.gone(name);
+      } else this.#ids.set(name, now);
       this.changed.fire(this.#open(name).map((uri) => ({ type: vscode.FileChangeType.Changed, uri })));
     }
   }

@@ -1,4 +1,17 @@
+import { lastStage } from '../../backend/api/dockerfile.ts';
+import type { ImageInfo } from '../../backend/api/image.ts';
+
 /** Where in a Dockerfile a finding of an image belongs. Lines count from 0; the texts may be of any kind. */
+
+/** The Dockerfile that an image was built of, as the build says; without that, one that builds it by its name. */
+export function dockerfileOf<T extends { readonly path: string; readonly text: string }>(
+  { name, builtFrom }: Pick<ImageInfo, 'name' | 'builtFrom'>,
+  files: readonly T[],
+): T | undefined {
+  return files.find(({ path, text }) =>
+    builtFrom ? path === builtFrom.dockerfile : buildsImage(name, path, text),
+  );
+}
 
 /** Whether a Dockerfile builds an image: by its label walt.image.preferred-name, its folder or its own name. */
 export function buildsImage(image: string, path: string, text: string): boolean {
@@ -15,10 +28,7 @@ export function buildsImage(image: string, path: string, text: string): boolean 
  */
 export function lineOf(text: string, path: string): number {
   const lines = text.split(/\r?\n/);
-  const from = Math.max(
-    0,
-    lines.findLastIndex((line) => /^\s*FROM\s/i.test(line)),
-  );
+  const { from } = lastStage(text);
   for (let word = path; word.length > 1; word = word.slice(0, Math.max(0, word.lastIndexOf('/')))) {
     const escaped = word.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
     const pattern = new RegExp(String.raw`(^|[\s"'=,])${escaped}/?($|[\s"'=,;&\\])`);
@@ -32,8 +42,5 @@ export function lineOf(text: string, path: string): number {
 
 /** Where a line that mends an image is put: before what the image runs when it starts, else at the end. */
 export function insertionLine(text: string): number {
-  const lines = text.replace(/\s+$/, '').split(/\r?\n/);
-  const from = lines.findLastIndex((line) => /^\s*FROM\s/i.test(line));
-  const start = lines.findIndex((line, at) => at > from && /^\s*(CMD|ENTRYPOINT)\s/i.test(line));
-  return start >= 0 ? start : lines.length;
+  return lastStage(text).start ?? text.replace(/\s+$/, '').split(/\r?\n/).length;
 }

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import { z } from 'zod';
+import * as z from 'zod';
 import { buildDefaultImages } from '../../backend/api/default-images.ts';
 import type { ImageInfo } from '../../backend/api/image.ts';
 import { BootyardError } from '../../backend/errors.ts';
@@ -10,7 +10,7 @@ import { nameList } from '../nodes/node-names.ts';
 import { registerCommands } from '../ui/commands.ts';
 import { inView, withProgress } from '../ui/progress.ts';
 import { imageNameFor } from './image-row.ts';
-import { askImageName, targetImages } from './image-targets.ts';
+import { askImageName, bootTarget, targetImages } from './image-targets.ts';
 
 /** What other extensions and key bindings may give, so that nothing is asked. */
 const ImportOptions = z.object({ path: z.string(), name: z.string().optional() });
@@ -25,14 +25,14 @@ export function registerImageCommands(parts: Parts): vscode.Disposable {
 
   async function bootNewNode(args: unknown[]): Promise<unknown> {
     await requireLab();
-    const [image] = await targetImages(model, args.slice(0, 1), 'Boot which image on a new node?');
-    return vscode.commands.executeCommand('bootyard.node.create', { image: image?.name });
+    const image = await bootTarget(parts, args, 'Boot which image on a new node?');
+    return vscode.commands.executeCommand('bootyard.node.create', { image });
   }
 
   async function bootOn(args: unknown[]): Promise<unknown> {
     await requireLab();
-    const [image] = await targetImages(model, args.slice(0, 1), 'Boot which image?');
-    return vscode.commands.executeCommand('bootyard.node.bootImage', undefined, undefined, image?.name);
+    const image = await bootTarget(parts, args, 'Boot which image?');
+    return vscode.commands.executeCommand('bootyard.node.bootImage', undefined, undefined, image);
   }
 
   async function importImage(options: unknown): Promise<ImageInfo> {

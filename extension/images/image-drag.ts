@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { isEngineLink } from '../../backend/api/engine-link.ts';
+import { FileElement } from './image-file-rows.ts';
 import { ImageElement, type ImagesElement } from './images-tree.ts';
 
 /** What a drag of images carries: a JSON list of their names. Under the tree's own type VS Code puts data of its own. */
@@ -9,16 +9,22 @@ export const URI_LIST_MIME = 'text/uri-list';
 /** VS Code's own word for files that come from outside the editor. */
 export const FILES_MIME = 'files';
 
-/** Images can be dragged onto nodes; files dropped on an image are copied into it, and beside the images imported. */
+/**
+ * Images can be dragged onto nodes, and their files to where URIs are taken; files dropped on an image are copied into it,
+ * and beside the images imported.
+ */
 export class ImageDrag implements vscode.TreeDragAndDropController<ImagesElement> {
-  readonly dragMimeTypes = [IMAGES_MIME];
+  readonly dragMimeTypes = [IMAGES_MIME, URI_LIST_MIME];
   readonly dropMimeTypes = [URI_LIST_MIME, FILES_MIME];
 
   handleDrag(elements: readonly ImagesElement[], data: vscode.DataTransfer): void {
     const images = elements.filter((element) => element instanceof ImageElement);
-    // Those of engines are cloned first.
-    const names = images.map(({ name }) => name).filter((name) => !isEngineLink(name));
+    const names = images.map(({ name }) => name);
     if (names.length > 0) data.set(IMAGES_MIME, new vscode.DataTransferItem(JSON.stringify(names)));
+    const uris = elements
+      .filter((element) => element instanceof FileElement)
+      .map(({ uri }) => uri.toString());
+    if (uris.length > 0) data.set(URI_LIST_MIME, new vscode.DataTransferItem(uris.join('\r\n')));
   }
 
   async handleDrop(target: ImagesElement | undefined, data: vscode.DataTransfer): Promise<void> {

@@ -2,7 +2,7 @@ import { DEFAULT_IMAGES } from '../../backend/api/default-images.ts';
 import type { EngineInfo } from '../../backend/api/engine.ts';
 import type { ImageInfo } from '../../backend/api/image.ts';
 
-/** An image on show: of the store, or of a container engine, whose name is the link by which it is cloned. */
+/** An image on show: of the store, or of a container engine, whose name is the link by which it is booted and cloned. */
 export type ShownImage = ImageInfo & { readonly engine?: 'docker' | 'podman' };
 
 /** Images of engines as the view shows them: they are in no node's use, and nothing has checked them. */
@@ -16,6 +16,15 @@ export function engineImages(engines: readonly EngineInfo[]): ShownImage[] {
       })),
     ),
   );
+}
+
+/** All that nodes can be booted on. An image of the store hides one of an engine that has a link like its name. */
+export function bootableImages(
+  images: readonly ImageInfo[],
+  engines: readonly EngineInfo[],
+): readonly ShownImage[] {
+  const names = new Set(images.map(({ name }) => name));
+  return [...images, ...engineImages(engines).filter(({ name }) => !names.has(name))];
 }
 
 /** Where images come from. The first source that has an image shows it. */

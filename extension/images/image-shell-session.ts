@@ -14,8 +14,7 @@ export class ImageShellSource implements SessionSource {
   async ready(first: boolean, signal: AbortSignal, say: (text: string) => void): Promise<void> {
     if (first) return;
     say('waiting until the node is booted again: Enter tries now, Ctrl+C gives up');
-    const client = await this.#hold.client;
-    await client.call('node.wait', { nodes: [this.#hold.node] }, { signal });
+    await this.#hold.untilBack({ signal });
   }
 
   async open(size: vscode.TerminalDimensions, events: SessionEvents): Promise<Session> {

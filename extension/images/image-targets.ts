@@ -3,7 +3,9 @@ import type { ImageInfo } from '../../backend/api/image.ts';
 import { BootyardError } from '../../backend/errors.ts';
 import type { LabModel } from '../daemon/lab-model.ts';
 import type { Parts } from '../features.ts';
+import { bootableImages } from './image-groups.ts';
 import { imageNameProblem, imageRow } from './image-row.ts';
+import { FileElement, NoteElement } from './image-file-rows.ts';
 import { ImageElement } from './images-tree.ts';
 
 /** The images that a command works on: the row or rows, names, or what the user picks. */
@@ -15,7 +17,9 @@ export async function targetImages(
 ): Promise<ImageInfo[]> {
   if (first !== undefined) {
     const list = Array.isArray(all) && all.length > 0 ? all : [first];
-    return list.map((item) => imageOf(model, item));
+    // Files may be selected together with images: nobody means their images.
+    const images = list.filter((item) => !(item instanceof FileElement || item instanceof NoteElement));
+    return images.map((item) => imageOf(model, item));
   }
   const offered = choices(model.images.filter(valid));
   if (offered.length === 0) throw new BootyardError('image.none', 'There is no image for that.');
@@ -43,22 +47,36 @@ export async function targetImage(
   return picked.image;
 }
 
+/** Name of the image to boot: of the row, as it is given, or what the user picks; one of an engine has its link. */
+export async function bootTarget(parts: Parts, [item]: unknown[], title: string): Promise<string> {
+  if (item === undefined) return pickImage(parts, title);
+  const name = item instanceof ImageElement ? item.name : String(item);
+  const { model } = parts.connection;
+  if (bootableImages(model.images, model.engines).some((image) => image.name === name)) return name;
+  throw unknownImage(name);
+}
+
+function unknownImage(name: string): BootyardError {
+  return new BootyardError('image.unknown', `The image "${name}" does not exist (any more).`);
+}
+
 function imageOf(model: LabModel, item: unknown): ImageInfo {
   const name = item instanceof ImageElement ? item.name : String(item);
   const image = model.image(name);
-  if (!image) throw new BootyardError('image.unknown', `The image "${name}" does not exist (any more).`);
+  if (!image) throw unknownImage(name);
   return image;
 }
 
 /** Asks for one image; offers to build the default ones when there is none. */
 export async function pickImage({ connection }: Parts, title: string): Promise<string> {
-  if (connection.model.images.length === 0) {
+  const { model } = connection;
+  if (bootableImages(model.images, model.engines).length === 0) {
     const build = 'Build Default Images';
     const chosen = await vscode.window.showWarningMessage('There is no image to boot yet.', build);
     if (chosen !== build) throw new vscode.CancellationError();
     await vscode.commands.executeCommand('bootyard.image.buildDefault');
   }
-  const offered = choices(connection.model.images);
+  const offered = choices(bootableImages(model.images, model.engines));
   const [only, ...others] = offered;
   if (only && others.length === 0) return only.image.name;
   const picked = await vscode.window.showQuickPick(offered, { title, matchOnDescription: true });
@@ -99,7 +117,7 @@ function replaceWarning(model: LabModel, name: string): vscode.InputBoxValidatio
   return { message, severity: vscode.InputBoxValidationSeverity.Warning };
 }
 
-function choices(images: ImageInfo[]): (vscode.QuickPickItem & { image: ImageInfo })[] {
+function choices(images: readonly ImageInfo[]): (vscode.QuickPickItem & { image: ImageInfo })[] {
   return images.map((image) => {
     const row = imageRow(image);
     // The only one is ticked already where several can be.

@@ -1,8 +1,9 @@
 import * as vscode from 'vscode';
 import type { LabConnection } from '../daemon/connection.ts';
 import { Coalescer } from '../ui/coalescer.ts';
-import { arrange, type Arrangement, engineImages } from './image-groups.ts';
+import { arrange, type Arrangement, bootableImages } from './image-groups.ts';
 import type { ImageGroup, ImageSource, ShownImage } from './image-groups.ts';
+import { FileElement, ImageFileRows, NoteElement } from './image-file-rows.ts';
 import { imageRow, type ImageRow } from './image-row.ts';
 import type { ImageTooltips } from './image-tooltips.ts';
 
@@ -20,7 +21,7 @@ export class GroupElement {
     this.source = source;
   }
 }
-export type ImagesElement = GroupElement | ImageElement;
+export type ImagesElement = GroupElement | ImageElement | FileElement | NoteElement;
 
 /** Rows that have decorations get them by a URI of this scheme. */
 export const ROW_SCHEME = 'bootyard-row';
@@ -29,6 +30,7 @@ export const ROW_SCHEME = 'bootyard-row';
 export class ImagesTree implements vscode.TreeDataProvider<ImagesElement>, vscode.Disposable {
   readonly #connection: LabConnection;
   readonly #tooltips: ImageTooltips;
+  readonly #files: ImageFileRows;
   readonly #elements = new Map<string, ImageElement>();
   readonly #groups = new Map<ImageSource, GroupElement>();
   /** what VS Code has been given */
@@ -45,6 +47,7 @@ export class ImagesTree implements vscode.TreeDataProvider<ImagesElement>, vscod
   constructor(connection: LabConnection, tooltips: ImageTooltips, arrangement: Arrangement) {
     this.#connection = connection;
     this.#tooltips = tooltips;
+    this.#files = new ImageFileRows(connection);
     this.#arrangement = arrangement;
     this.#read();
     this.#subscription = connection.model.onChanged((change) => {
@@ -66,21 +69,34 @@ export class ImagesTree implements vscode.TreeDataProvider<ImagesElement>, vscod
     this.#redraw();
   }
 
-  getChildren(element?: ImagesElement): ImagesElement[] {
+  getChildren(): GroupElement[];
+  getChildren(group: GroupElement): ImageElement[];
+  getChildren(element?: ImagesElement): ImagesElement[] | Promise<ImagesElement[]>;
+  getChildren(element?: ImagesElement): ImagesElement[] | Promise<ImagesElement[]> {
     if (!element) return this.#arranged.map(({ source }) => this.#groupOf(source));
-    if (element instanceof ImageElement) return [];
+    if (element instanceof ImageElement) return this.#files.of(element.name);
+    if (element instanceof FileElement) return this.#files.of(element.image, element);
+    if (element instanceof NoteElement) return [];
     return this.#group(element.source)?.images.map((name) => this.elementOf(name)) ?? [];
   }
 
   /** VS Code asks before it reveals a row. */
-  getParent(element: ImagesElement): GroupElement | undefined {
+  getParent(element: ImagesElement): ImagesElement | undefined {
     if (element instanceof GroupElement) return undefined;
+    if (!(element instanceof ImageElement)) return element.parent ?? this.elementOf(element.image);
     const group = this.#arranged.find(({ images }) => images.includes(element.name));
     return group && this.#groupOf(group.source);
   }
 
   getTreeItem(element: ImagesElement): vscode.TreeItem {
-    return element instanceof GroupElement ? this.#groupItem(element.source) : this.#imageItem(element.name);
+    if (element instanceof GroupElement) return this.#groupItem(element.source);
+    return element instanceof ImageElement ? this.#imageItem(element.name) : this.#files.item(element);
+  }
+
+  /** Shows more files of a folder. */
+  showMore(note: NoteElement): void {
+    this.#files.more(note);
+    this.#changed.fire([note.parent ?? this.elementOf(note.image)]);
   }
 
   /** Tooltips are made when the mouse rests on a row. */
@@ -134,7 +150,9 @@ export class ImagesTree implements vscode.TreeDataProvider<ImagesElement>, vscod
     if (!image) return new vscode.TreeItem(name);
     const row = imageRow(image);
     this.#drawn.set(name, JSON.stringify(row));
-    const item = new vscode.TreeItem(row.label, vscode.TreeItemCollapsibleState.None);
+    const { Collapsed, None } = vscode.TreeItemCollapsibleState;
+    // Images of engines are not in the store.
+    const item = new vscode.TreeItem(row.label, image.engine ? None : Collapsed);
     item.id = name;
     item.resourceUri = rowUri(name);
     item.description = row.description;
@@ -146,14 +164,14 @@ export class ImagesTree implements vscode.TreeDataProvider<ImagesElement>, vscod
 
   #read(): void {
     const { model } = this.#connection;
-    const others = engineImages(model.engines).filter(({ name }) => !model.image(name));
-    const images: ShownImage[] = [...model.images, ...others];
+    const images = bootableImages(model.images, model.engines);
     this.#images = new Map(images.map((image) => [image.name, image]));
     this.#arranged = arrange(images, this.#arrangement);
     for (const name of this.#elements.keys()) {
       if (this.#images.has(name)) continue;
       this.#elements.delete(name);
       this.#drawn.delete(name);
+      this.#files.forget(name);
     }
   }
 
@@ -179,7 +197,8 @@ export class ImagesTree implements vscode.TreeDataProvider<ImagesElement>, vscod
   #isStale(name: string): boolean {
     const drawn = this.#drawn.get(name);
     const image = this.#images.get(name);
-    return drawn !== undefined && image !== undefined && drawn !== JSON.stringify(imageRow(image));
+    if (drawn === undefined || image === undefined) return false;
+    return this.#files.isStale(name, image.id) || drawn !== JSON.stringify(imageRow(image));
   }
 }
 

@@ -1,10 +1,11 @@
 import * as vscode from 'vscode';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Parts } from '../features.ts';
 import { registerCommands } from '../ui/commands.ts';
 import { ImageDecorations } from './image-decorations.ts';
 import { ImageDrag } from './image-drag.ts';
 import type { ImageFindings } from './image-findings.ts';
+import { NoteElement } from './image-file-rows.ts';
 import { type Arrangement, ORDERS } from './image-groups.ts';
 import { ImageTooltips } from './image-tooltips.ts';
 import { ImagesTree, type ImagesElement } from './images-tree.ts';
@@ -51,6 +52,10 @@ export function registerImagesView(parts: Parts, findings: ImageFindings): Image
     new ImageDecorations(connection),
     tree.onDidChangeTreeData(tell),
     registerCommands(parts.errors, {
+      'bootyard.image.moreFiles': (note) => {
+        if (note instanceof NoteElement) tree.showMore(note);
+        return Promise.resolve();
+      },
       'bootyard.image.filter': async (text) => set({ filter: await wantedFilter(arrangement.filter, text) }),
       'bootyard.image.clearFilter': () => set({ filter: '' }),
       'bootyard.image.sort': async (order) => set({ order: await wantedOrder(arrangement.order, order) }),

@@ -6,7 +6,10 @@ import { FindingDiagnostic } from './lint-problems.ts';
 /** What the command bootyard.image.fix is given: a line as `LABEL name=value`. */
 export const FIX_COMMAND = 'bootyard.image.fix';
 
-/** Quick fixes of findings: a line into the Dockerfile, or for labels the change of the image itself. */
+/** What the command bootyard.image.repair is given: an image and the id of a rule. */
+export const REPAIR_COMMAND = 'bootyard.image.repair';
+
+/** Quick fixes of findings: a line into the Dockerfile, or the change of the image itself. */
 export class LintFixes implements vscode.CodeActionProvider {
   static register(): vscode.Disposable {
     const kinds = { providedCodeActionKinds: [vscode.CodeActionKind.QuickFix] };
@@ -34,10 +37,9 @@ export class LintFixes implements vscode.CodeActionProvider {
 
 function actionsOf(document: vscode.TextDocument, diagnostic: FindingDiagnostic): vscode.CodeAction[] {
   const { image } = diagnostic;
-  const { dockerfile } = diagnostic.finding;
-  if (dockerfile === undefined) return [];
+  const { dockerfile = '', repair, rule } = diagnostic.finding;
   const actions: vscode.CodeAction[] = [];
-  if (document.uri.scheme !== LINT_SCHEME) {
+  if (dockerfile !== '' && document.uri.scheme !== LINT_SCHEME) {
     const action = new vscode.CodeAction(`Add to Dockerfile: ${dockerfile}`, vscode.CodeActionKind.QuickFix);
     action.edit = insertion(document, dockerfile);
     action.isPreferred = true;
@@ -47,6 +49,12 @@ function actionsOf(document: vscode.TextDocument, diagnostic: FindingDiagnostic)
     const title = `Change image ${image}: ${dockerfile}`;
     const action = new vscode.CodeAction(title, vscode.CodeActionKind.QuickFix);
     action.command = { command: FIX_COMMAND, title, arguments: [image, dockerfile] };
+    actions.push(action);
+  }
+  if (repair && repair.do !== 'label') {
+    const title = `Repair in the image ${image} (${rule})`;
+    const action = new vscode.CodeAction(title, vscode.CodeActionKind.QuickFix);
+    action.command = { command: REPAIR_COMMAND, title, arguments: [image, rule] };
     actions.push(action);
   }
   for (const action of actions) action.diagnostics = [diagnostic];

@@ -1,8 +1,9 @@
+import { realpath } from 'node:fs/promises';
 import * as vscode from 'vscode';
 import type { Finding, ImageInfo } from '../../backend/api/image.ts';
 import type { LabConnection } from '../daemon/connection.ts';
 import { Coalescer } from '../ui/coalescer.ts';
-import { buildsImage, lineOf } from './dockerfile-places.ts';
+import { dockerfileOf, lineOf } from './dockerfile-places.ts';
 import type { ImageFindings } from './image-findings.ts';
 import { type LintDocuments, lintUri } from './lint-documents.ts';
 
@@ -12,6 +13,8 @@ const MAX_DOCKERFILES = 200;
 
 interface Dockerfile {
   readonly uri: vscode.Uri;
+  /** without links, as builds tell it */
+  readonly path: string;
   readonly text: string;
 }
 /** Findings of one image: of which content, in which document, on which lines (from 0). */
@@ -135,7 +138,7 @@ export class LintProblems implements vscode.Disposable {
   async #place(image: ImageInfo, dockerfiles: readonly Dockerfile[]): Promise<void> {
     const all = await this.#findings.of(image);
     const findings = this.#asked.has(image.name) ? all : all.filter(({ severity }) => severity !== 'info');
-    const own = dockerfiles.find(({ uri, text }) => buildsImage(image.name, uri.path, text));
+    const own = dockerfileOf(image, dockerfiles);
     const lines = own
       ? findings.map(({ path }) => lineOf(own.text, path))
       : this.#documents.put(image.name, findings);
@@ -160,7 +163,12 @@ export class LintProblems implements vscode.Disposable {
 async function readDockerfiles(): Promise<Dockerfile[]> {
   const uris = await vscode.workspace.findFiles(DOCKERFILES, '**/node_modules/**', MAX_DOCKERFILES);
   const documents = await Promise.allSettled(uris.map((uri) => vscode.workspace.openTextDocument(uri)));
-  return documents.flatMap((result) =>
-    result.status === 'fulfilled' ? [{ uri: result.value.uri, text: result.value.getText() }] : [],
+  const opened = documents.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  return await Promise.all(
+    opened.map(async (document) => {
+      const { uri } = document;
+      const path = uri.scheme === 'file' ? await realpath(uri.fsPath).catch(() => uri.path) : uri.path;
+      return { uri, path, text: document.getText() };
+    }),
   );
 }

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { buildDefaultImages, DEFAULT_IMAGES } from '../../backend/api/default-images.ts';
 import type { ImageInfo } from '../../backend/api/image.ts';
 import { changesText, historyTable, imageDetails, usageText } from '../../backend/api/image-listing.ts';
+import { imageUsageText } from '../../backend/api/reads-listing.ts';
 import { EXPORT_FORMATS } from '../../backend/api/image-operations.ts';
 import { BootyardError } from '../../backend/errors.ts';
 import { labEnvironment } from '../daemon/lab-access.ts';
@@ -22,6 +23,7 @@ export function registerImageOperations(parts: Parts): vscode.Disposable {
   return registerCommands(parts.errors, {
     'bootyard.image.show': (...args) => showDetails(parts, args),
     'bootyard.image.history': (...args) => showHistory(parts, args),
+    'bootyard.image.usage': (...args) => showUsage(parts, args),
     'bootyard.image.diff': (...args) => compare(parts, args),
     'bootyard.image.duplicate': (...args) => duplicate(parts, args),
     'bootyard.image.rename': (...args) => rename(parts, args),
@@ -44,6 +46,13 @@ async function showHistory(parts: Parts, args: unknown[]): Promise<void> {
   const image = await targetImage(parts, args, 'Show the history of which image?');
   const steps = await inView(VIEW, () => client.call('image.history', { image: image.name }));
   await parts.documents.show(`${image.name} history`, `${historyTable(steps)}\n`);
+}
+
+async function showUsage(parts: Parts, args: unknown[]): Promise<void> {
+  const client = await parts.requireLab();
+  const image = await targetImage(parts, args, 'Show what boots read of which image?');
+  const usage = await inView(VIEW, () => client.call('image.usage', { image: image.name }));
+  await parts.documents.show(`${image.name} usage`, `${imageUsageText(usage)}\n`);
 }
 
 /** Two rows that are selected are compared as they come; the second one is asked for otherwise. */

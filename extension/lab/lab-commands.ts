@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import { labEnvironment, nodePath } from '../daemon/lab-access.ts';
 import type { Parts } from '../features.ts';
 import { registerCommands } from '../ui/commands.ts';
+import { isForced } from '../ui/consent.ts';
 import { withProgress } from '../ui/progress.ts';
 import { runDoctor } from './doctor.ts';
 import { statusSentence } from './lab-text.ts';
@@ -61,8 +62,4 @@ export function registerLabCommands(parts: Parts): vscode.Disposable {
     'bootyard.lab.walkthrough': async () =>
       vscode.commands.executeCommand('workbench.action.openWalkthrough', WALKTHROUGH, false),
   });
-}
-
-function isForced(options: unknown): boolean {
-  return typeof options === 'object' && options !== null && 'force' in options && options.force === true;
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join, posix } from 'node:path';
 import * as vscode from 'vscode';
-import { z } from 'zod';
+import * as z from 'zod';
 import { copyFiles } from '../../backend/api/copy/copy.ts';
 import { locationOf } from '../../backend/api/copy/paths.ts';
 import type { NodeInfo } from '../../backend/api/node.ts';

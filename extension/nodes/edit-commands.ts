@@ -1,7 +1,8 @@
 import * as vscode from 'vscode';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { NodeInfo } from '../../backend/api/node.ts';
 import type { Parts } from '../features.ts';
+import { fetchedImage } from '../images/engine-boot.ts';
 import { pickImage } from '../images/image-targets.ts';
 import { registerCommands } from '../ui/commands.ts';
 import { inView } from '../ui/progress.ts';
@@ -26,9 +27,10 @@ export function registerEditCommands(parts: Parts): vscode.Disposable {
     const given = CreateOptions.safeParse(options).data ?? {};
     const image = given.image ?? (await pickImage(parts, 'Which image does the new node boot?'));
     const name = given.name ?? (await askNewNodeName(model));
-    const [node] = await watchBoot(parts, `Booting ${name} on ${image}`, async ({ signal }) => [
-      await connection.call('node.create', { name, image }, { signal }),
-    ]);
+    const [node] = await watchBoot(parts, `Booting ${name} on ${image}`, async (task) => {
+      const chosen = await fetchedImage(parts, image, task);
+      return [await connection.call('node.create', { name, image: chosen }, { signal: task.signal })];
+    });
     return node;
   }
 

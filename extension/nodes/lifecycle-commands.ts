@@ -1,6 +1,7 @@
 import type * as vscode from 'vscode';
 import type { NodeInfo } from '../../backend/api/node.ts';
 import type { Parts } from '../features.ts';
+import { fetchedImage } from '../images/engine-boot.ts';
 import { pickImage } from '../images/image-targets.ts';
 import { registerCommands } from '../ui/commands.ts';
 import { inView } from '../ui/progress.ts';
@@ -19,9 +20,10 @@ export function registerLifecycleCommands(parts: Parts): vscode.Disposable {
   /** Boots nodes, on another image if one is named; answers them once they are booted. */
   async function boot(nodes: NodeInfo[], image?: string): Promise<NodeInfo[]> {
     const on = image ? ` on ${image}` : '';
-    return watchBoot(parts, `Booting ${nameList(nodes)}${on}`, ({ signal }) =>
-      connection.call('node.boot', { nodes: namesOf(nodes), image }, { signal }),
-    );
+    return watchBoot(parts, `Booting ${nameList(nodes)}${on}`, async (task) => {
+      const chosen = image === undefined ? undefined : await fetchedImage(parts, image, task);
+      return connection.call('node.boot', { nodes: namesOf(nodes), image: chosen }, { signal: task.signal });
+    });
   }
 
   async function reboot(args: unknown[], hard: boolean): Promise<NodeInfo[]> {

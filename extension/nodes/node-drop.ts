@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { LabModel } from '../daemon/lab-model.ts';
 import { droppedFiles, FILES_MIME, IMAGES_MIME, URI_LIST_MIME } from '../images/image-drag.ts';
 import { isOn } from './node-row.ts';

@@ -55,6 +55,11 @@ export class NodeTerminals implements vscode.Disposable {
     this.#open.clear();
   }
 
+  /** The node that a terminal of ours is of. */
+  nodeOf(terminal: vscode.Terminal): string | undefined {
+    return this.#open.get(terminal)?.mac;
+  }
+
   async #openAll(kind: Kind, args: unknown[]): Promise<void> {
     await this.#parts.requireLab();
     const title = kind === 'shell' ? 'Open a shell in which nodes?' : 'Open the console of which nodes?';

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Parts } from '../features.ts';
 import { registerCommands } from '../ui/commands.ts';
 import { nameList } from './node-names.ts';

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { NodeInfo } from '../../backend/api/node.ts';
 import type { Parts } from '../features.ts';
 import { registerCommands } from '../ui/commands.ts';

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { linesOf } from '../../backend/api/lines.ts';
+import { endGroup } from '../../backend/api/process-group.ts';
 import type { WriteLine } from './run-terminal.ts';
 import { INTERRUPTED } from './run-text.ts';
 
@@ -14,7 +15,7 @@ export async function runProcess(
   if (signal.aborted) return INTERRUPTED;
   // In a group of its own: what enters the lab's namespaces forks, and the whole of it has to end.
   const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-  const stop = (): void => endGroup(child.pid);
+  const stop = (): void => endGroup(child);
   signal.addEventListener('abort', stop);
   const readers = [child.stdout, child.stderr].map((stream) => copy(stream, write));
   try {
@@ -31,12 +32,4 @@ export async function runProcess(
 async function copy(stream: Readable, write: WriteLine): Promise<void> {
   const decoder = new TextDecoder();
   for await (const line of linesOf(stream)) await write(decoder.decode(line));
-}
-
-function endGroup(pid: number | undefined): void {
-  try {
-    if (pid !== undefined) process.kill(-pid, 'SIGTERM');
-  } catch {
-    // It has ended.
-  }
 }

@@ -1,5 +1,5 @@
 import type * as vscode from 'vscode';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Credentials, CredentialSource } from '../../backend/api/registries.ts';
 
 const Login = z.object({ username: z.string(), password: z.string() });

@@ -31,3 +31,8 @@ export async function confirm(question: string, detail: string | undefined, agre
   const answer = await vscode.window.showWarningMessage(question, { modal: true, detail }, agree);
   if (answer !== agree) throw new vscode.CancellationError();
 }
+
+/** Whether the caller of a command has agreed already: another extension, or a key binding. */
+export function isForced(options: unknown): boolean {
+  return typeof options === 'object' && options !== null && 'force' in options && options.force === true;
+}

@@ -81,7 +81,7 @@ function unpackWithUmoci(home: string, source: string): void {
 }
 
 /** The calls of a daemon that a transfer makes. */
-function callsOf(store: ImageStore): Pick<ApiClient, 'call'> {
+export function callsOf(store: ImageStore): Pick<ApiClient, 'call'> {
   const answers: Record<string, (params: never) => unknown> = {
     'image.list': () => [],
     'image.transfer': ({ layers = [], image }: { layers?: string[]; image?: string }) =>
@@ -96,7 +96,7 @@ function callsOf(store: ImageStore): Pick<ApiClient, 'call'> {
   };
 }
 
-async function timed(work: () => unknown): Promise<number> {
+export async function timed(work: () => unknown): Promise<number> {
   const start = performance.now();
   await work();
   return performance.now() - start;

@@ -27,7 +27,8 @@ afterAll(async () => {
 });
 
 describe('an image that is built', () => {
-  test('boots, and after a save boots again from the changed layer', async () => {
+  // The workbench does the same with Docker.
+  test.runIf(isLong)('boots, and after a save boots again from the changed layer', async () => {
     put('version', 'one\n');
     put('Dockerfile', 'FROM pc-x86-64-tiny\nRUN echo low > /etc/low\nCOPY version /etc/version\n');
     const said = await lab.bootyard('image', 'build', 'mine', '.', '--network', 'none');
@@ -75,38 +76,5 @@ describe('an image that is built', () => {
     const { status, stderr } = await lab.run('image', 'build', 'other', '.', '--engine', nowhere);
     expect([status, stderr.trim().split('\n').length]).toEqual([1, 1]);
     expect(stderr).toContain('does not run: start it.');
-  });
-
-  test.runIf(isLong)('has steps that ran on a node', async () => {
-    put(
-      'Dockerfile',
-      'FROM pc-x86-64-tiny\nENV WORD="it' +
-        "'" +
-        's"\nRUN --on-node uname -r > /etc/kernel; \\\n  echo $WORD > /etc/word\nRUN cat /etc/kernel > /etc/again\n',
-    );
-    const build = ['image', 'build', 'mine', '.', '--network', 'none', '--force'];
-    await lab.bootyard(...build, '--with-node', 'vnode1');
-    await until('booted again', bootedAt, (time) => time !== null, 120_000);
-    const kernel = await lab.inNode('vnode1', 'uname -r');
-    expect(await lab.inNode('vnode1', 'cat /etc/kernel /etc/again /etc/word')).toBe(
-      `${kernel}${kernel}it's\n`,
-    );
-    expect((await lab.images()).map(({ name }) => name)).toEqual(['mine', 'pc-x86-64-tiny']);
-  });
-
-  test.runIf(isLong)('has steps that ran on a temporary node', async () => {
-    const names = (await lab.images()).map(({ name }) => name);
-    const lines = [
-      'FROM pc-x86-64-tiny',
-      'RUN --on-node echo one > /etc/one',
-      'RUN --on-node cat /etc/one; exit 7',
-    ];
-    put('Dockerfile', lines.join('\n'));
-    const failed = await lab.run('image', 'build', 'other', '.', '--network', 'none');
-    expect(failed.status).toBe(1);
-    expect(failed.stdout).toContain('\none\n');
-    expect(failed.stderr).toContain('line 3 of the Dockerfile');
-    expect(failed.stderr).toContain('it ended with exit code 7 on');
-    expect((await lab.images()).map(({ name }) => name)).toEqual(names);
   });
 });

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { repository, TestLab, type Finished } from '../support/lab.ts';
+import { repository, TestLab, until, type Finished } from '../support/lab.ts';
+import { isLong } from '../support/long.ts';
 
 // The cache of built tars is that of the other tests: the Debian image is built once for all.
 const lab = new TestLab({ env: { ...process.env, XDG_CACHE_HOME: join(repository, '.cache') } });
@@ -47,9 +48,21 @@ test('Debian runs with systemd and no failed unit', async () => {
   expect(await lab.inNode('vnode1', 'systemctl is-system-running --wait')).toBe('running\n');
   expect(await lab.inNode('vnode1', 'systemctl --failed --no-legend | wc -l')).toBe('0\n');
   expect((await lab.node('vnode1')).image).toBe('pc-x86-64-default');
+  const services = await until(
+    'the services of systemd',
+    async () => (await lab.timeline('vnode1')).steps.filter(({ kind }) => kind === 'service'),
+    (found) => found.length > 0,
+  );
+  const names = services.map(({ name }) => name);
+  expect(names).toContain('systemd-journald.service');
+  const { stages } = await lab.timeline('vnode1');
+  const init = stages.find(({ name }) => name === 'init')?.startMs ?? 0;
+  expect(services.find(({ name }) => name === 'systemd-journald.service')?.startMs).toBeGreaterThan(
+    init - 1000,
+  );
 });
 
-test('a second start reuses everything: no image changes, only a boot', async () => {
+test.runIf(isLong)('a second start reuses everything: no image changes, only a boot', async () => {
   const before = filesOf(lab.paths.images);
   const { status, stdout } = await start();
   expect(status).toBe(0);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { repository, TestLab, until } from '../support/lab.ts';
 import { Screen } from '../support/cli.ts';
+import { isLong } from '../support/long.ts';
 
 const lab = new TestLab();
 const TINY = 'pc-x86-64-tiny';
@@ -49,3 +50,24 @@ test('a shell in an image, whose changes outlive a daemon, become an image by th
   );
   expect(gone.stderr).toContain("no node is named 'image-shell'");
 });
+
+test.runIf(isLong)(
+  'a node that is rebooted from its shell: that is said, and what was changed is kept',
+  async () => {
+    const screen = terminal('image', 'shell', TINY);
+    await screen.shows('root@image-shell:');
+    screen.type('echo before >/etc/before; reboot\r');
+    await screen.shows('The connection to the shell was lost. Connect again? (y/n): ');
+    const asked = screen.text.length;
+    screen.type('y\r');
+    await screen.shows('root@image-shell:', asked);
+    screen.type('cat /etc/before; echo after >/etc/after; exit\r');
+    await screen.shows('New image name', asked);
+    const after = screen.text.slice(asked);
+    expect(after).toMatch(/exit\r\nbefore\r\n/);
+    expect(after).toMatch(/A +6 B +\/etc\/after\r\nA +7 B +\/etc\/before\r\n/);
+    screen.type('twice\r');
+    await screen.shows('New image twice saved.');
+    expect(await screen.exit).toBe(0);
+  },
+);

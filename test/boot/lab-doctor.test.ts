@@ -1,6 +1,6 @@
 import { chmodSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { callersLab, plainUsersLab, type LabUser } from './lab-fixture.ts';
 
 const Checks = z.array(

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestLab, until } from '../support/lab.ts';
+import { isLong } from '../support/long.ts';
 
 const lab = new TestLab();
 beforeAll(async () => {
@@ -51,13 +52,16 @@ test('nothing is lost while no daemon runs: it is shown at once, where it belong
   expect(text).toMatch(/before\r\n[^]*alone1\r\nalone2\r\nalone3\r\n[^]*after\r\n/);
 });
 
-test('a power-on begins the recording anew, and there is one of a node that is off', async () => {
-  await lab.bootyard('node', 'boot', '--wait', 'vnode1');
-  await lab.bootyard('node', 'stop', 'vnode1');
-  const { text } = await replay('full', '--speed', '1000000');
-  expect(text).toContain('SeaBIOS');
-  expect(text).not.toContain('alone1');
-  const refused = await lab.run('node', 'console', 'nobody', '--replay');
-  expect(refused).toMatchObject({ status: 1, stdout: '' });
-  expect(refused.stderr).toContain("Sorry, no node is named 'nobody'.");
-});
+test.runIf(isLong)(
+  'a power-on begins the recording anew, and there is one of a node that is off',
+  async () => {
+    await lab.bootyard('node', 'boot', '--wait', 'vnode1');
+    await lab.bootyard('node', 'stop', 'vnode1');
+    const { text } = await replay('full', '--speed', '1000000');
+    expect(text).toContain('SeaBIOS');
+    expect(text).not.toContain('alone1');
+    const refused = await lab.run('node', 'console', 'nobody', '--replay');
+    expect(refused).toMatchObject({ status: 1, stdout: '' });
+    expect(refused.stderr).toContain("Sorry, no node is named 'nobody'.");
+  },
+);

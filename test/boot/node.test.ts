@@ -3,9 +3,11 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ImageUsage, NodeReads } from '../../backend/api/reads.ts';
 import { enterArgv } from '../../backend/lab/launch.ts';
 import { NETWORK } from '../../backend/lab/network.ts';
 import { TestLab, until } from '../support/lab.ts';
+import { isLong } from '../support/long.ts';
 
 const lab = new TestLab();
 beforeAll(() => lab.importDefault('pc-x86-64-tiny'));
@@ -44,6 +46,49 @@ describe('a node on the tiny image', () => {
     expect(await lab.inNode('vnode1', 'grep rtc0 /proc/interrupts')).toMatch(/^ *5:/);
   });
 
+  test('what it has read of its image is on record, and the image tells what boots need', async () => {
+    const { reads, bootedMs } = JSON.parse(
+      await lab.bootyard('node', 'reads', 'vnode1', '--json'),
+    ) as NodeReads;
+    const size = Number(await lab.inNode('vnode1', 'wc -c < /boot/pc-x86-64/kernel'));
+    const kernel = reads.find(({ bytes }) => bytes >= size);
+    expect(kernel?.path).toMatch(/^boot\//);
+    expect(kernel?.atMs).toBeLessThan(bootedMs ?? 0);
+    expect(reads.map(({ path }) => path)).toContain('bin/busybox');
+    const usage = JSON.parse(await lab.bootyard('image', 'usage', 'pc-x86-64-tiny', '--json')) as ImageUsage;
+    expect(usage.boots).toBe(1);
+    expect(usage.needed.bytes).toBeGreaterThan(size);
+    expect(usage.read.bytes).toBeLessThan(usage.all.bytes);
+    expect(usage.untouchedDirectories.length).toBeGreaterThan(0);
+  });
+
+  test('what it logs, on its serial line too, and what the lab says of it are kept', async () => {
+    const waiting = lab.bootyard(
+      'log',
+      'wait',
+      '--time-margin',
+      '60',
+      '--format',
+      '{issuer}.{stream} {line}',
+      'e+cho',
+    );
+    await lab.inNode('vnode1', 'walt-log-echo exp1 "one echo"; printf "b\\377\\n" | walt-log-cat exp1');
+    expect(await waiting).toBe('vnode1.exp1 one echo\n');
+    await lab.bootyard('log', 'wait', '--time-margin', '60', '--streams', '^exp1$', '^b');
+    await lab.inNode('vnode1', 'echo "LOG program all $((6*7))" >/var/lib/walt/logs.fifo');
+    await lab.bootyard('log', 'wait', '--time-margin', '60', '--streams', '^program$', '^all 42$');
+    const show = async (...args: string[]): Promise<string> =>
+      await lab.bootyard('log', 'show', '--history', 'full', '--format', '{stream} {line}', ...args);
+    expect(
+      await lab.bootyard('log', 'show', '--history', ':', '--json', '--streams', 'exp1', '^b'),
+    ).toContain('"base64":"Yv8="');
+    expect(await show('--streams', '^walt-init$')).toContain('walt-init Starting up.\n');
+    expect(await show('--streams', '^virtualconsole$')).toMatch(/Linux version [0-9].*\n/);
+    const platform = await show('--platform');
+    expect(platform).toContain('platform.nodes node vnode1 is booted\n');
+    expect(platform).toContain('platform.devices new node name=vnode1 model=pc-x86-64 mac=');
+  });
+
   test('has a timeline whose stages follow each other and add up', async () => {
     const { totalMs, stages, outcome } = await lab.timeline('vnode1');
     expect(outcome).toBe('booted');
@@ -57,6 +102,22 @@ describe('a node on the tiny image', () => {
     }
     const end = Math.max(...stages.map((stage) => stage.startMs + stage.durationMs));
     expect(Math.abs(totalMs - end)).toBeLessThanOrEqual(1);
+  });
+
+  test('has its steps on record: messages, files with their bytes, what walt-init did', async () => {
+    const { steps, number, stages } = await lab.timeline('vnode1');
+    expect(number).toBe(1);
+    const kernel = steps.find(({ path }) => path?.endsWith('/kernel'));
+    const size = await lab.inNode('vnode1', 'stat -Lc %s /boot/pc-x86-64/kernel');
+    expect(kernel).toMatchObject({ kind: 'file', stage: 'boot files', bytes: Number(size) });
+    expect(kernel?.detail).toMatch(/^\/boot\/\S+ of pc-x86-64-tiny, layer 1$/);
+    expect(steps.filter(({ kind }) => kind === 'dhcp').map(({ name }) => name.split(':')[0])).toEqual(
+      expect.arrayContaining(['DISCOVER', 'REQUEST']),
+    );
+    const waltInit = steps.filter(({ kind }) => kind === 'walt-init');
+    const stage = stages.find(({ name }) => name === 'walt-init');
+    const sum = waltInit.reduce((total, { durationMs }) => total + durationMs, 0);
+    expect(Math.abs(sum - (stage?.durationMs ?? 0))).toBeLessThan(20);
   });
 
   test('run gives back output and exit code', async () => {
@@ -103,7 +164,7 @@ describe('a node on the tiny image', () => {
     );
   });
 
-  test("starts from the network card's PXE ROM as well", async () => {
+  test.runIf(isLong)("starts from the network card's PXE ROM as well", async () => {
     await lab.bootyard('node', 'config', 'vnode1', 'firmware=pxe');
     const discovery = await watchRouterDiscovery();
     await lab.bootyard('node', 'boot', 'vnode1');
@@ -118,6 +179,8 @@ describe('a node on the tiny image', () => {
   });
 
   test('a second node of the same image, and both at once', async () => {
+    // The first one is off.
+    await lab.bootyard('node', 'boot', 'vnode1');
     await lab.bootyard('node', 'create', 'vnode2', '--image', 'pc-x86-64-tiny');
     await waitFor('vnode1,vnode2');
     const out = await lab.bootyard('node', 'run', 'all-nodes', 'hostname');

@@ -84,7 +84,7 @@ describe('a node with 256 MB of memory', () => {
     },
   );
 
-  test('has none of it left when it is off, and empty space at its next boot', async () => {
+  test.runIf(isLong)('has none of it left when it is off, and empty space at its next boot', async () => {
     await lab.bootyard('node', 'stop', 'big');
     await until('no swap space', swapSpaces, (all) => all.length === 0);
     await lab.bootyard('node', 'boot', '--wait', 'big');
@@ -94,14 +94,17 @@ describe('a node with 256 MB of memory', () => {
   });
 });
 
-test('a node whose image has no nbd-client says so and boots; with a swap disk it prefers that', async () => {
-  await lab.bootyard('node', 'create', '--wait', 'local', '--image', 'pc-x86-64-tiny');
-  const without = await consoleOf('local', 'Starting walt image init');
-  expect(without).toContain("skipped, this feature needs 'nbd-client' on the image.");
-  await lab.bootyard('node', 'config', 'local', 'disks=1G[template=swap]');
-  await lab.bootyard('node', 'reboot', '--hard', 'local');
-  await lab.bootyard('node', 'wait', '--timeout', '120', 'local');
-  expect(await lab.inNode('local', 'cat /proc/swaps')).toMatch(/^\/dev\/sda1 +partition/m);
-  const text = await consoleOf('local', 'Note: Preferring local swap.');
-  expect(text).toContain('Activated swap on /dev/sda1.');
-});
+test.runIf(isLong)(
+  'a node whose image has no nbd-client says so and boots; with a swap disk it prefers that',
+  async () => {
+    await lab.bootyard('node', 'create', '--wait', 'local', '--image', 'pc-x86-64-tiny');
+    const without = await consoleOf('local', 'Starting walt image init');
+    expect(without).toContain("skipped, this feature needs 'nbd-client' on the image.");
+    await lab.bootyard('node', 'config', 'local', 'disks=1G[template=swap]');
+    await lab.bootyard('node', 'reboot', '--hard', 'local');
+    await lab.bootyard('node', 'wait', '--timeout', '120', 'local');
+    expect(await lab.inNode('local', 'cat /proc/swaps')).toMatch(/^\/dev\/sda1 +partition/m);
+    const text = await consoleOf('local', 'Note: Preferring local swap.');
+    expect(text).toContain('Activated swap on /dev/sda1.');
+  },
+);

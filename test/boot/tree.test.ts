@@ -31,7 +31,7 @@ afterAll(async () => {
 
 /** What the lab puts on top of an image. */
 const injected =
-  /^(boot\/pc-x86-64\/server-params\.ipxe$|s?bin\/(walt-|_walt_internal_)|usr\/bin\/(walt-|_walt_internal_)|etc\/(hosts|hostname|resolv\.conf|localtime|ssh|dropbear)|root\/\.ssh|usr\/local\/bin\/walt-echo)/;
+  /^(boot\/pc-x86-64\/server-params\.ipxe$|s?bin\/(walt-|_walt_internal_)|usr\/bin\/(walt-|_walt_internal_)|etc\/(hosts|hostname|resolv\.conf|localtime|ssh|dropbear)|etc\/docker\/certs\.d\/registry\.walt:5000\/ca\.crt$|root\/\.ssh|usr\/local\/bin\/walt-echo)/;
 
 test('the tree that a guest sees equals the tar: names, types, modes, owners, links, devices, sizes, content', async () => {
   const { mac } = await lab.node('n1');

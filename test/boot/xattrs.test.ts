@@ -43,7 +43,7 @@ const giveAway = (program: string): Promise<string> =>
   inNode(`rm -f /tmp/own; start-stop-daemon -S -c nobody -x /bin/touch -- /tmp/own
     start-stop-daemon -S -c nobody -x ${program} -- 1234 /tmp/own 2>/dev/null; stat -c %u /tmp/own; rm /tmp/own`);
 
-describe('file capabilities and other attributes in hybrid boot', () => {
+describe.runIf(isLong)('file capabilities and other attributes in hybrid boot', () => {
   test('a program has its capability on the copy', async () => {
     await lab.bootyard(...['node', 'create', 'v1', '--image', 'capable', 'disks=1G[template=hybrid-boot-v]']);
     await waitFor(lab, 'v1');

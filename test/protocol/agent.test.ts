@@ -3,6 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { askNode } from '../../backend/agent/node-service.ts';
+import { LinePace } from '../../backend/agent/line-pace.ts';
 import { RpcServer } from '../../backend/agent/rpc-server.ts';
 import { splitTimestamp, StreamServer } from '../../backend/agent/stream-server.ts';
 import type { EventBody } from '../../backend/events/bus.ts';
@@ -47,6 +48,15 @@ async function streams(): Promise<ReturnType<typeof recorder>> {
   await server.start();
   cleanup.push(() => server.close());
   return record;
+}
+
+async function echoServer(): Promise<{ port: number }> {
+  const server = createServer();
+  server.listen(0, ADDRESS);
+  await once(server, 'listening');
+  cleanup.push(() => void server.close());
+  const address = server.address();
+  return { port: typeof address === 'object' && address ? address.port : 0 };
 }
 
 async function dial(port: number): Promise<Socket> {
@@ -96,11 +106,32 @@ describe('logs (12347)', () => {
     socket.write(Buffer.alloc(200_000, 'x'));
     socket.write('\nCLOSE\n');
     await next(6);
-    expect(events[0]).toMatchObject({ line: '\u00ff\u00fe' });
+    expect(events[0]).toMatchObject({ line: '\u00ff\u00fe', bytes: Buffer.from([0xff, 0xfe]) });
+    expect(events[1]).not.toHaveProperty('bytes');
     expect(events[1]).toMatchObject({ line: 'caf\u00e9' });
     expect(events.slice(2).map((event) => ('line' in event ? event.line.length : 0))).toEqual([
       65536, 65536, 65536, 3392,
     ]);
+  });
+
+  test('a flood of lines is made to wait, and goes on by itself', async () => {
+    const socket = await dial((await echoServer()).port);
+    let now = 0;
+    const pace = new LinePace(socket, () => now);
+    for (let i = 0; i < 20_000; i++) pace.count();
+    expect(socket.isPaused()).toBe(false);
+    pace.count();
+    expect(socket.isPaused()).toBe(true);
+    // What is in memory is handed over all the same, and makes it wait longer.
+    for (let i = 0; i < 9_999; i++) pace.count();
+    await once(socket, 'resume');
+    now = 400;
+    pace.count();
+    expect(socket.isPaused()).toBe(true);
+    await once(socket, 'resume');
+    now = 600;
+    pace.count();
+    expect(socket.isPaused()).toBe(false);
   });
 
   test('a time of long ago or of the future is replaced by now', () => {

@@ -129,6 +129,16 @@ describe.each(['docker', 'podman'] as const)('with %s', (kind) => {
     },
   );
 
+  it.runIf(isThorough)('a here-document, which it does not know, is said at its line', async () => {
+    bench.put('Dockerfile', `FROM ${BASE}\nENV A=1\nRUN <<EOF\necho FROM\nEOF\nCOPY motd /\n`);
+    const before = await notBase();
+    const said =
+      kind === 'docker' ? 'builder of Docker' : 'Unknown instruction: "ECHO". This Podman does not know';
+    const message = expect.stringContaining(said) as string;
+    await expect(bench.build()).rejects.toMatchObject({ data: { line: 3 }, message });
+    expect(await notBase()).toEqual(before);
+  });
+
   it('cancelled, it ends in the engine, and leaves nothing', async () => {
     bench.put('Dockerfile', `FROM ${BASE}\nRUN echo begun && sleep 607\n`);
     const before = await notBase();

@@ -28,7 +28,7 @@ const server = new DnsServer({
 });
 
 beforeAll(async () => {
-  await run('ip', ['address', 'add', `${host}/32`, 'dev', 'lo']);
+  await run('ip', ['address', 'replace', `${host}/32`, 'dev', 'lo']);
   await server.start();
 });
 afterAll(async () => {

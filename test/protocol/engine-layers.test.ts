@@ -31,9 +31,9 @@ async function fetched(name: string): Promise<number> {
   const image = await engineImage(engine, name);
   if (!image) throw new Error(`no image ${name}`);
   const { there, folders } = store.transfer({ layers: image.layers });
-  const known = { layers: new Set(there), blobs: folders.blobs };
+  const known = { layers: new Set(there), ...folders };
   let bytes = 0;
-  await fetchFromEngine(engine, image, known, folders.downloads, {}, async (path) => {
+  await fetchFromEngine(engine, image, known, {}, async (path) => {
     const blobs = join(path, 'blobs/sha256');
     bytes = readdirSync(blobs).reduce((sum, blob) => sum + statSync(join(blobs, blob)).size, 0);
     const record = await store.import({ path, name, force: true });

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TarEntry } from '../../backend/images/tar/tar-writer.ts';
 import type { Engine } from '../../backend/images/engine/connect.ts';
@@ -119,4 +120,37 @@ describe.each(['docker', 'podman'] as const)('a shell in a container of %s', (ki
     expect(await read('typed', 'run/stop')).toBeDefined();
     expect(await containers()).toBe(0);
   });
+
+  it.runIf(isThorough)(
+    'a second editor is refused; the next shell sweeps up after one that was killed',
+    async () => {
+      const first = lab.cli.terminal(['image', 'shell', 'box', '--engine', kind]);
+      await first.shows('# ');
+      for (const words of [
+        ['image', 'shell', 'box', '--engine', kind, '--force', '--', 'touch /srv/z'],
+        ['image', 'squash', 'box'],
+        ['image', 'remove', 'box'],
+      ]) {
+        expect(await lab.fails(...words)).toContain(
+          'Cannot open image box because a shell session is already running.',
+        );
+      }
+      // Another image may be edited, and the container of a client that lives stays.
+      expect(await shell('os', '--force', '--', 'true')).toMatchObject({ code: 0 });
+      expect(await containers()).toBe(1);
+      const left = () => readdirSync(tmpdir()).filter((name) => name.startsWith('bootyard-shell-'));
+      const before = left();
+      first.end('SIGKILL');
+      await first.exit;
+      expect(await containers()).toBe(1);
+      const again = await shell('box', '--force', '--', 'echo swept');
+      expect(again).toMatchObject({
+        code: 0,
+        stderr: '',
+        stdout: expect.stringContaining('swept') as string,
+      });
+      expect(await containers()).toBe(0);
+      expect(left()).toHaveLength(before.length - 1);
+    },
+  );
 });

@@ -251,7 +251,7 @@ describe('clients', () => {
     const closed = await client();
     await closed.ask(nfs(0));
     const totals = events.filter(({ kind }) => kind === 'nfs');
-    expect(totals).toEqual([{ kind: 'nfs', client: NODE, operations: 5, bytesRead: 5000 }]);
+    expect(totals).toMatchObject([{ kind: 'nfs', client: NODE, operations: 5, bytesRead: 5000 }]);
   });
 });
 

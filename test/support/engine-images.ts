@@ -10,16 +10,16 @@ export function engineOf(test: TestEngine): Promise<Engine> {
   return chooseEngine(test.kind, test.env);
 }
 
-/** Builds an image in an engine, with `root.tar` in the context. */
+/** Builds an image in an engine, with `root.tar` (entries, or the whole) in the context. */
 export async function build(
   { docker }: Engine,
   name: string,
   dockerfile: string,
-  root: TarEntry[] = [folder('etc'), file('etc/hostname', 'box\n'), folder('bin')],
+  root: TarEntry[] | Buffer = [folder('etc'), file('etc/hostname', 'box\n'), folder('bin')],
 ): Promise<void> {
   const context = tarOf([
     file('Dockerfile', `${dockerfile}\n`),
-    file('root.tar', '', { content: tarOf(root) }),
+    file('root.tar', '', { content: Buffer.isBuffer(root) ? root : tarOf(root) }),
   ]);
   const stream = await docker.buildImage(Readable.from([context]), {
     t: name,

@@ -49,11 +49,12 @@ export class TestEngine {
     };
   }
 
-  static async docker(): Promise<TestEngine> {
+  /** `more`: flags beside its usual ones */
+  static async docker(...more: string[]): Promise<TestEngine> {
     const folder = mkdtempSync('/tmp/by-d-');
     const socket = join(folder, 'd.sock');
     const engine = new TestEngine({ kind: 'docker', folder, socket, remove: () => true }, (log) =>
-      spawnAlone(['/usr/sbin/dockerd', ...dockerFlags(folder, socket)], log),
+      spawnAlone(['/usr/sbin/dockerd', ...dockerFlags(folder, socket), ...more], log),
     );
     await engine.start();
     return engine;

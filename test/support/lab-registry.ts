@@ -68,6 +68,10 @@ export class LabRegistry {
     });
     await this.#server.start();
   }
+  /** A client is off. */
+  drop(client: string): void {
+    this.#server.dropClient(client);
+  }
   async close(): Promise<void> {
     this.content.close();
     await this.#server.close();

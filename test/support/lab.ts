@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ImageInfo } from '../../backend/api/image.ts';
 import type { LabStatus } from '../../backend/api/lab.ts';
-import type { NodeInfo, Timeline } from '../../backend/api/node.ts';
+import type { Timeline } from '../../backend/api/boots.ts';
+import type { NodeInfo } from '../../backend/api/node.ts';
 import { labPaths, type Paths } from '../../backend/state/paths.ts';
 import { defaultImageTar, type DefaultImage } from './default-image.ts';
 

@@ -2,6 +2,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest';
+import type { SshState } from '../../backend/agent/node-agent.ts';
+import type { Finding } from '../../backend/boot/lint/finding.ts';
 import { BootyardError } from '../../backend/errors.ts';
 import { EventBus, type BusEvent } from '../../backend/events/bus.ts';
 import { NodeManager } from '../../backend/nodes/manager.ts';
@@ -61,6 +63,9 @@ export class TestNodes {
   guest = 'waits';
   planError: Error | undefined;
   warnings: string[] = [];
+  findings: Finding[] = [];
+  ssh: SshState = 'closed';
+  imageId = 'a';
   agentReboot: (ip: string) => Promise<void> = () => Promise.reject(new Error('Connection refused'));
   readonly manager: NodeManager;
   #boots = 0;
@@ -76,12 +81,16 @@ export class TestNodes {
         joinNetwork: async (name, network) => void this.calls.push(`joinNetwork ${name} ${network}`),
         removeTap: async (name) => void this.calls.push(`removeTap ${name}`),
       },
-      agent: { reboot: (ip) => this.agentReboot(ip) },
+      agent: { reboot: (ip) => this.agentReboot(ip), ssh: async () => this.ssh },
       planner: {
         plan: async (node: PlannedNode) => {
           this.calls.push(`plan ${node.name}`);
           if (this.planError) throw this.planError;
-          return { id: `${process.hrtime.bigint()}${++this.#boots}`, warnings: this.warnings };
+          return {
+            id: `${process.hrtime.bigint()}${++this.#boots}`,
+            imageId: this.imageId,
+            warnings: this.warnings,
+          };
         },
         adopt: async (node: PlannedNode) => {
           this.calls.push(`adopt ${node.name}`);
@@ -92,12 +101,14 @@ export class TestNodes {
         },
         restore: () => Promise.reject(new Error('not part of this test')),
         collect: async () => undefined,
+        findings: async () => this.findings,
         release: (node: PlannedNode) => void this.calls.push(`release ${node.name}`),
         firmware: () => ({ kernel: '/usr/lib/ipxe/ipxe.lkrn', initrd: join(folder, `${this.guest}.ipxe`) }),
         checkImage: (image) => {
           if (image !== 'tiny') throw new BootyardError('image.unknown', `Error: No such image '${image}'.`);
         },
         defaultImage: () => 'tiny',
+        imageId: () => this.imageId,
         chooseModel: (model) => model ?? 'pc-x86-64',
       },
       acceleration: async () => ({ accel: 'tcg', reason: 'test' }),

@@ -27,7 +27,10 @@ export class RegistryProxy {
   constructor(target: number, pathFor = (path: string): string => path) {
     this.#target = target;
     this.#pathFor = pathFor;
-    this.#server = createServer((asked, response) => void this.#forward(asked, response));
+    this.#server = createServer((asked, response) => {
+      // The registry, or who asked, has gone in the middle.
+      this.#forward(asked, response).catch(() => response.destroy());
+    });
   }
 
   async start(): Promise<void> {

@@ -57,6 +57,14 @@ export class DockerRegistry {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
+  /** It takes connections from then on, and answers nothing until it is thawed. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+  thaw(): void {
+    this.#child.kill('SIGCONT');
+  }
+
   async stop(): Promise<void> {
     if (!this.#hasEnded) {
       const ended = once(this.#child, 'exit');

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A file capability as the kernel keeps it (linux/capability.h: VFS_CAP_REVISION_2, effective): CAP_CHOWN. */
 export const CAP_CHOWN = Buffer.from('0100000201000000000000000000000000000000', 'hex');

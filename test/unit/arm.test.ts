@@ -94,7 +94,7 @@ describe('U-Boot', () => {
     const argv = qemuArguments(
       machine,
       {
-        cards: [{ mac: MAC, tap: 't', shaper: undefined }],
+        cards: [{ network: 'walt-net', mac: MAC, tap: 't', shaper: undefined }],
         consoleLog: '/l',
         consoleSocket: '/c',
         controlSocket: '/d',

@@ -18,7 +18,7 @@ afterAll(() => cli.remove());
 describe('without a lab', () => {
   test('completes nouns, verbs, options and settings', async () => {
     expect(await complete('no')).toEqual(['node']);
-    expect(await complete('node', 're')).toEqual(['rename', 'remove', 'reboot']);
+    expect(await complete('node', 're')).toEqual(['rename', 'remove', 'reboot', 'reads']);
     expect(await complete('node', 'show', '--n')).toEqual(['--names-only']);
     expect(await complete('node', 'config', 'a', 'ra')).toEqual(['ram=']);
     expect(await complete('completion', '')).toEqual(['bash', 'zsh']);
@@ -54,6 +54,7 @@ describe('without a lab', () => {
 
 /** Words that a user thinks of, and files, which the shell completes: nothing can be known of them. */
 const FREE = new Set([
+  'regexp',
   'port',
   'folder',
   'name',
@@ -70,12 +71,19 @@ const FREE = new Set([
   'folder',
 ]);
 const FREE_OPTIONS = new Set([
+  '--max-size',
+  '--save',
+  '--search',
   '--ram',
   '--from-dir',
   '--from-url',
   '--sub-dir',
   '--file',
   '--build-arg',
+  '--time-margin',
+  '--date',
+  '--size',
+  '--age',
   '--timeout',
   '--speed',
   '--bind',
@@ -92,6 +100,9 @@ const FREE_OPTIONS = new Set([
   '--file',
   '--build-arg',
   '--network',
+  '--port',
+  '--junit',
+  '--filter',
 ]);
 
 test('no verb is left out', () => {
@@ -131,7 +142,7 @@ describe('with a daemon', () => {
 
   test('names of nodes complete, in sets too', async () => {
     expect(await complete('node', 'shell', 'v')).toEqual(['vnode1', 'vnode2']);
-    for (const verb of ['expose', 'ping', 'blink', 'diff', 'save', 'console', 'timeline'])
+    for (const verb of ['expose', 'ping', 'blink', 'diff', 'save', 'console', 'timeline', 'boots', 'debug'])
       expect(await complete('node', verb, 'v')).toEqual(['vnode1', 'vnode2']);
     expect(await complete('node', 'boot', 'vnode1,vnode2')).toEqual(['vnode1,vnode2']);
     expect(await complete('node', 'boot', 'vnode1,')).toEqual([
@@ -142,6 +153,32 @@ describe('with a daemon', () => {
     ]);
     expect(await complete('node', 'cp', 'x', 'v')).toEqual(['vnode1:', 'vnode2:']);
     expect(await complete('node', 'cp', 'vnode1:/x', 'b')).toEqual(['booted-image']);
+  });
+
+  test('images of engines, where they can be booted or cloned', async () => {
+    const engine = { ...{ version: '5', address: '', reason: null }, state: 'connected' as const };
+    const made = (...names: string[]) => ({ id: names.join(), names, labels: {}, created: '', sizeBytes: 1 });
+    const asked: unknown[] = [];
+    cli.handlers['image.list'] = () => [
+      {
+        ...{ name: 'box', id: 'ab'.repeat(32), labels: {}, sizeBytes: 1, ownBytes: 1, created: '' },
+        ...{ inUse: false, nodes: [], layers: 1, models: [] },
+      },
+    ];
+    cli.handlers['engine.list'] = (params) => {
+      asked.push(params);
+      return [
+        { ...engine, name: 'docker', kind: 'docker', images: [made('walt/box:1', 'bo x'), made('box')] },
+        { ...engine, name: 'podman-2', kind: 'podman', images: [made('box')] },
+      ];
+    };
+    const links = ['docker:walt/box:1', 'docker:box', 'podman-2:box'];
+    expect(await complete('node', 'boot', 'vnode1', '')).toEqual(['box', ...links]);
+    expect(await complete('node', 'create', 'a', '--image', 'docker:')).toEqual(links.slice(0, 2));
+    expect(await complete('image', 'clone', 'podman')).toEqual(links.slice(2));
+    expect(await complete('image', 'squash', '')).toEqual(['box']);
+    // With `all` the daemon would ask the engines.
+    expect(asked).toEqual([{}, {}, {}]);
   });
 
   test('paths in images', async () => {
@@ -173,6 +210,22 @@ describe('with a daemon', () => {
       ['me/box:v1', '/etc'],
       ['box', '/'],
     ]);
+  });
+
+  test('numbers of boots', async () => {
+    const boot = {
+      node: 'vnode1',
+      image: 'tiny',
+      startedAt: '',
+      outcome: 'booted',
+      reason: null,
+      totalMs: 1,
+    };
+    cli.handlers['node.boots'] = ({ node }) =>
+      (node === 'vnode1' ? [2, 1] : []).map((number) => ({ ...boot, number }));
+    expect(await complete('node', 'timeline', 'vnode1', '')).toEqual(['2', '1']);
+    expect(await complete('node', 'timeline', 'vnode1', '--compare', '')).toEqual(['2', '1']);
+    expect(await complete('node', 'reads', 'vnode1', '')).toEqual(['2', '1']);
   });
 
   test('names of snapshots', async () => {

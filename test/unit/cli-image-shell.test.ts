@@ -137,13 +137,19 @@ describe('on a terminal', () => {
   });
 
   test('a shell whose connection is lost is opened again, or what it changed is offered', async () => {
-    line.handlers['node.shellCommand'] = () => ({ argv: ['sh', '-c', 'echo in; exit 255'] });
+    // Its ssh refuses at first: a node that goes down is called booted yet.
+    let refusals = 1;
+    line.handlers['node.shellCommand'] = ({ command }) => {
+      if (command === 'true') return { argv: [refusals-- > 0 ? 'false' : 'true'] };
+      return { argv: ['sh', '-c', 'echo in; exit 255'] };
+    };
     const screen = terminal(['image', 'shell', 'box']);
     await screen.shows('Connect again? (y/n): ');
     const { length } = screen.text;
     screen.type('y\r');
     await screen.shows('in\r\n', length);
     await screen.shows('Connect again? (y/n): ', length);
+    expect(refusals).toBe(-1);
     screen.type('n\r');
     await screen.shows('New image name [box]: ');
     screen.type('mine\r');

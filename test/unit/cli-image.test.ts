@@ -1,14 +1,10 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ImageCopier } from '../../backend/api/image-copy.ts';
-import { imageOperationHandlers } from '../../backend/api/image-operation-handlers.ts';
-import { ImageStore } from '../../backend/images/store.ts';
-import { ImageOperations } from '../../backend/nodes/image-operations.ts';
-import type { NodeInfo } from '../../backend/nodes/info.ts';
+import type { ImageStore } from '../../backend/images/store.ts';
 import { node } from '../support/api-lab.ts';
 import { CommandLine, type Outcome } from '../support/cli.ts';
+import { serveImages, type ServedImages } from '../support/cli-images.ts';
 import { importLayers, NASTY } from './images/nasty.ts';
 import { ROOT, TOP } from './images/store-support.ts';
 
@@ -16,39 +12,19 @@ const cli = new CommandLine();
 afterAll(() => cli.remove());
 let home: string;
 let store: ImageStore;
-let nodes: NodeInfo[];
+let served: ServedImages;
 
 /** The command line, the API and a real store; nodes are told. */
 beforeEach(async () => {
-  home = mkdtempSync(join(tmpdir(), 'bootyard-cli-image-'));
-  store = new ImageStore(join(home, 'store'));
-  nodes = [];
+  await cli.startDaemon();
+  served = serveImages(cli);
+  ({ home, store } = served);
   await importLayers(store, home, [ROOT, TOP], 'box', {
     created: '2025-01-02T03:04:05Z',
     config: { Labels: { a: 'b', 'walt.node.models': 'pc-x86-64' } },
     history: [{ created: '2025-01-02T03:04:05Z', created_by: 'ADD root' }, { created_by: 'RUN\n  make' }],
   });
   await importLayers(store, home, [ROOT], 'base');
-  await cli.startDaemon();
-  const reboot = (): Promise<void> => Promise.resolve();
-  const operations = new ImageOperations({ images: store, nodes: () => nodes, reboot });
-  const info = (image: ReturnType<ImageStore['named']>) => ({
-    ...{ ...image, layers: image.layers.length, ownBytes: 1, inUse: false, nodes: [] },
-  });
-  Object.assign(
-    cli.handlers,
-    imageOperationHandlers({
-      operations,
-      copier: new ImageCopier(store, operations),
-      info: (image) => Promise.resolve({ ...image, ...info(store.named(image.name)) }),
-      imagesChanged: () => {},
-    }),
-  );
-  cli.handlers['image.list'] = ({ images = [] }) =>
-    store
-      .list()
-      .filter(({ name }) => images.length === 0 || images.includes(name))
-      .map(info);
 });
 afterEach(async () => {
   await cli.stopDaemon();
@@ -146,7 +122,7 @@ describe('what changes images', () => {
   });
 
   test('nodes that use the image are rebooted with consent', async () => {
-    nodes = [{ ...node('vnode1'), image: 'box', state: 'booted' }];
+    served.nodes = [{ ...node('vnode1'), image: 'box', state: 'booted' }];
     const sentence = 'This operation would reboot 1 node(s) currently using the image.';
     expect(await image('squash', 'box')).toEqual(refused(`${sentence} Use --force to go on.\n`));
     const screen = cli.terminal(['image', 'squash', 'box']);

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { EscapeKeys } from '../../backend/cli/escape-keys.ts';
 import { formatSize, formatTable } from '../../backend/cli/table.ts';
 import { BootyardError } from '../../backend/errors.ts';
@@ -130,7 +130,12 @@ describe('with a daemon', () => {
     };
     const args = ['node', 'create', 'vnode1', '--image', 'tiny', '--set', 'ram=1G', '--set', 'cpu.cores=2'];
     const { stdout } = await bootyard(args);
-    expect(heard).toEqual({ name: 'vnode1', image: 'tiny', settings: { ram: '1G', 'cpu.cores': 2 } });
+    expect(heard).toEqual({
+      name: 'vnode1',
+      image: 'tiny',
+      settings: { ram: '1G', 'cpu.cores': 2 },
+      powerOn: true,
+    });
     expect(stdout).toBe(
       'Node vnode1 is now booting your image "tiny".\nUse `bootyard node boot vnode1 <other-image>` if needed.\n',
     );

@@ -53,12 +53,22 @@ async function fetchAndImport(): Promise<string> {
   const downloads = join(home, 'downloads');
   mkdirSync(downloads, { recursive: true });
   const store = new ImageStore(join(home, 'store'));
-  const image = { id: 'a'.repeat(64), labels: {}, architecture: 'amd64', layers: [], sizeBytes: 1000 };
-  const known = { layers: new Set<string>(), blobs: join(home, 'store/blobs/sha256') };
+  const image = {
+    id: 'a'.repeat(64),
+    labels: {},
+    architecture: 'amd64',
+    layers: [],
+    sizeBytes: 1000,
+    isNamed: true,
+  };
+  const known = {
+    layers: new Set<string>(),
+    blobs: join(home, 'store/blobs/sha256'),
+    downloads,
+    compressed: downloads,
+  };
   try {
-    await fetchFromEngine(engine, image, known, downloads, {}, (layout) =>
-      store.import({ path: layout, name: 'x' }),
-    );
+    await fetchFromEngine(engine, image, known, {}, (layout) => store.import({ path: layout, name: 'x' }));
     return store.get('x')?.name ?? '';
   } finally {
     expect(readdirSync(downloads)).toEqual([]);

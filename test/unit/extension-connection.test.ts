@@ -64,6 +64,7 @@ class FakeDaemon implements LabClient {
   };
   openConsole: LabClient['openConsole'] = () => Promise.reject(new Error('not in this test'));
   replayConsole: LabClient['replayConsole'] = () => Promise.reject(new Error('not in this test'));
+  readLogs: LabClient['readLogs'] = () => Promise.reject(new Error('not in this test'));
   ping: LabClient['ping'] = () => Promise.reject(new Error('not in this test'));
   holdPort: LabClient['holdPort'] = () => Promise.reject(new Error('not in this test'));
   subscribe(listener: StateListener): Promise<() => void> {

@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { Finding, ImageInfo } from '../../backend/api/image.ts';
-import { buildsImage, insertionLine, lineOf } from '../../extension/images/dockerfile-places.ts';
-import { arrange, engineImages } from '../../extension/images/image-groups.ts';
+import {
+  buildsImage,
+  dockerfileOf,
+  insertionLine,
+  lineOf,
+} from '../../extension/images/dockerfile-places.ts';
+import { arrange, bootableImages, engineImages } from '../../extension/images/image-groups.ts';
 import { imageRow, imageTooltip } from '../../extension/images/image-row.ts';
 
 function image(name: string, changes: Partial<ImageInfo> = {}): ImageInfo {
@@ -51,6 +56,17 @@ describe('groups of images', () => {
     ]);
     expect(others[0]).toMatchObject({ models: ['pc-x86-64', 'qemu-arm-64'], sizeBytes: 7 });
     expect(others.map((one) => imageRow(one).contextValue)).toEqual(['engineImage', 'engineImage']);
+  });
+  test('those that can be booted: one of the store hides an engine’s link of its name', () => {
+    const made = { id: 'cd', names: ['1', 'box'], labels: {}, created: '', sizeBytes: 7 };
+    const engine = { version: '5', address: '', state: 'connected' as const, reason: null, images: [made] };
+    const own = image('docker:1');
+    const all = bootableImages([own], [{ ...engine, name: 'docker', kind: 'docker' }]);
+    expect(all.map(({ name, engine: from }) => [name, from])).toEqual([
+      ['docker:1', undefined],
+      ['docker:box', 'docker'],
+    ]);
+    expect(all[0]).toBe(own);
   });
   test('in an order', () => {
     expect(shown('', 'size').at(-1)).toEqual(['own', 'sensor', 'box']);
@@ -133,6 +149,9 @@ describe('findings in Dockerfiles', () => {
     expect(insertionLine(text)).toBe(6);
     expect(insertionLine('FROM a\nRUN b\n\n')).toBe(2);
     expect(insertionLine('')).toBe(1);
+    // A here-document has no instructions.
+    expect(insertionLine('FROM a\nRUN <<E\nFROM b\nCMD c\nE\n')).toBe(5);
+    expect(lineOf('FROM a\nRUN <<E\nFROM b\nE\n', '/etc/x')).toBe(0);
   });
 
   test.each([
@@ -144,5 +163,16 @@ describe('findings in Dockerfiles', () => {
     ['box', '/w/router/Dockerfile', 'FROM a\nLABEL x=y walt.image.preferred-name="box"', true],
   ])('%s is built by %s: %j', (name, path, content, builds) => {
     expect(buildsImage(name, path, content)).toBe(builds);
+  });
+
+  test('what the build has recorded comes before names', () => {
+    const named = { path: '/w/box/Dockerfile', text: 'FROM a' };
+    const recorded = { path: '/w/other/Dockerfile', text: 'FROM a' };
+    const files = [named, recorded];
+    const builtFrom = { folder: '/w/other', dockerfile: recorded.path };
+    expect(dockerfileOf(image('box'), files)).toBe(named);
+    expect(dockerfileOf(image('box', { builtFrom }), files)).toBe(recorded);
+    // Another Dockerfile of that name did not build it.
+    expect(dockerfileOf(image('box', { builtFrom }), [named])).toBeUndefined();
   });
 });

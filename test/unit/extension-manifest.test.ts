@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { NodeState } from '../../backend/api/node.ts';
 import { statusCommands } from '../../extension/lab/lab-text.ts';
 import { contextValue, tooltipCommands } from '../../extension/nodes/node-row.ts';
@@ -53,6 +53,22 @@ describe('manifest', () => {
     );
     expect(implemented).toHaveLength(commands.size);
     expect(new Set(implemented)).toEqual(commands);
+  });
+
+  test('the row of an engine’s image boots and clones, and no more', () => {
+    const rows = contributes.menus['view/item/context'] ?? [];
+    const offered = rows.filter(({ when = '' }) => {
+      const [, exact, pattern] = /viewItem (?:== (\w+)|=~ \/(.+?)\/)/.exec(when) ?? [];
+      const fits =
+        exact === 'engineImage' || (pattern !== undefined && new RegExp(pattern).test('engineImage'));
+      return fits && when.includes('bootyard.images');
+    });
+    const names = new Set(offered.map(({ command }) => command));
+    expect([...names].toSorted()).toEqual([
+      'bootyard.image.bootNewNode',
+      'bootyard.image.bootOn',
+      'bootyard.image.clone',
+    ]);
   });
 
   test('menus, welcome views, the walkthrough and links name commands that exist', () => {

@@ -10,7 +10,7 @@ import {
 } from '../../extension/images/image-row.ts';
 import { freeNodeName, nameList, nodeNameProblem } from '../../extension/nodes/node-names.ts';
 import { ago, contextValue, nodeRow, nodeTooltip, tooltipCommands } from '../../extension/nodes/node-row.ts';
-import { timelineText } from '../../extension/nodes/timeline-text.ts';
+import { timelineText } from '../../extension/timeline/timeline-text.ts';
 import { escapeMarkdown } from '../../extension/ui/markdown.ts';
 
 const NOW = Date.parse('2026-11-21T08:00:00Z');

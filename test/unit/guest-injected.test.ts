@@ -21,11 +21,11 @@ describe('files injected into nodes', () => {
       walt-boot-modes walt-clock-sync walt-control-line walt-dump-diff-tar
       walt-fs-watchdog walt-hybrid walt-hybrid-copy walt-hybrid-report
       walt-init-finalfs walt-init-nbd walt-init-rootfs walt-init-rootfs-main
-      walt-log-script walt-net-service walt-net-service-handler walt-network-persistent walt-notify-bootup
+      walt-log-script walt-logs-daemon walt-net-service walt-net-service-handler walt-network-persistent walt-notify-bootup
       walt-order-disks walt-rpc walt-script-common walt-tar-send walt-timeout walt-xattrs
     `);
     const tools = words(`
-      walt-cat walt-echo walt-env walt-init walt-log-cat walt-log-echo walt-log-tee
+      walt-cat walt-echo walt-env walt-init walt-log-cat walt-log-echo walt-log-monitor walt-log-tee
       walt-report-lldp-neighbor walt-tee
     `);
     const paths = injectedFiles(values, 'amd64').map(({ path }) => path);

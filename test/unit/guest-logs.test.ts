@@ -78,9 +78,86 @@ describe('log tools of a node', () => {
     expect(out).toBe('one\ntwo\n');
   });
 
+  it('walt-log-monitor runs a command whose output is logged, with its exit code', async () => {
+    const run = root.run('walt-log-monitor sh -c "cat; echo two >&2; exit 3"', 'one\n');
+    const said: string[][] = [];
+    for (let connection = 0; connection < 3; connection++) {
+      const peer = await server.connection();
+      said.push(await peer.all());
+      peer.socket.end();
+    }
+    expect(said.map(([, stream, , ...lines]) => [stream?.replace(/\d+/, 'N'), ...lines])).toEqual([
+      ['sh.N.monitor', 'START', 'CLOSE'],
+      ['sh.N.monitor', 'one', 'two', 'CLOSE'],
+      ['sh.N.monitor', 'END', 'CLOSE'],
+    ]);
+    expect(await run.done).toMatchObject({ out: 'one\ntwo\n', code: 3 });
+    expect((await root.run('walt-log-monitor not-there').done).err).toBe(
+      'Either not-there cannot be found in PATH or its execution is not allowed.\n',
+    );
+  });
+
   it('says how it is used when the stream is missing', async () => {
     const { err, code } = await root.run('walt-log-tee').done;
     expect(err).toContain('Usage: walt-log-tee');
     expect(code).toBe(2);
+  });
+});
+
+describe('the fifo of programs that log', () => {
+  /** Runs the daemon, and beside it what writes to its fifo. */
+  function logging(program: string): ReturnType<GuestRoot['run']> {
+    const wait = 'until [ -p /var/lib/walt/logs.fifo ]; do sleep 0.05; done';
+    return root.run(`sh /bin/_walt_internal_/walt-logs-daemon & ${wait}; ${program}; wait`);
+  }
+  const fifo = '/var/lib/walt/logs.fifo';
+
+  it('LOG and TSLOG are lines of their streams, each stream on one connection', async () => {
+    const run = logging(`
+      printf 'LOG app  one *\\\\n two\\nnonsense\\nLOG\\nLOG app\\nTSLOG 1700000000.5 other text\\n' >${fifo}
+      echo 'LOG app three' >${fifo}`);
+    const peers = [await server.connection(), await server.connection()];
+    const lines = await Promise.all(
+      peers.map(async (peer) => {
+        const head = [await peer.line(), await peer.line(), await peer.line()];
+        return head[1] === 'app'
+          ? [...head, await peer.line(), await peer.line()]
+          : [...head, await peer.line()];
+      }),
+    );
+    run.stop();
+    const [app, other] = lines.toSorted(([, a = ''], [, b = '']) => a.localeCompare(b));
+    expect(app?.slice(0, 3)).toEqual(['REQ_NEW_INCOMING_LOGS', 'app', 'TIMESTAMPS_INSIDE']);
+    expect(app?.slice(3).map((line) => line?.replace(/^\S+ /, ''))).toEqual([' one *\\n two', 'three']);
+    expect(Math.abs(Number(app?.[3]?.split(' ')[0]) - Date.now() / 1000)).toBeLessThan(60);
+    expect(other?.slice(1)).toEqual(['other', 'TIMESTAMPS_INSIDE', '1700000000.5 text']);
+    for (const peer of peers) peer.socket.destroy();
+  });
+
+  it('a stream of any name has its lines, and one whose server went away is connected again', async () => {
+    const run = logging(`
+      echo 'LOG ../../etc/x odd' >${fifo}
+      while sleep 0.1; do echo 'LOG app tick' >${fifo}; done`);
+    const odd = await server.connection();
+    expect((await odd.all()).slice(1, 4)).toEqual([
+      '../../etc/x',
+      'TIMESTAMPS_INSIDE',
+      expect.stringMatching(/ odd$/),
+    ]);
+    odd.socket.destroy();
+    for (let connection = 0; connection < 2; connection++) {
+      const peer = await server.connection();
+      for (let line = 0; line < 4; line++) await peer.line();
+      peer.socket.destroy();
+    }
+    run.stop();
+  });
+
+  it('an image that brings its own daemon keeps it', async () => {
+    const own = new GuestRoot();
+    own.write('/usr/bin/walt-logs-daemon', '', 0o755);
+    const { code } = await own.run('sh /bin/_walt_internal_/walt-logs-daemon; [ ! -e /var/lib/walt ]').done;
+    own.remove();
+    expect(code).toBe(0);
   });
 });

@@ -18,6 +18,7 @@ const ROOT = tarOf([
   hardlink('etc/two', 'etc/one'),
   link('etc/link', 'motd'),
   link('etc/nowhere', 'no'),
+  { path: 'etc/null', type: 'char', mode: 0o666, major: 1, minor: 3 },
   folder('lib'),
   file('lib/a', 'a'),
   folder('lib/deep'),
@@ -191,6 +192,19 @@ describe('folders and names', () => {
     await expect(remove('/new')).rejects.toMatchObject({ code: 'file.notEmpty' });
     await remove('/new', true);
     expect(await list('/')).toEqual(['capable', 'etc', 'lib']);
+  });
+
+  test('what is copied has content of its own, whatever other names the first has', async () => {
+    await open();
+    await edit({ do: 'copy', from: '/etc/one', path: '/etc/three', overwrite: false });
+    await write('/etc/three', 'own');
+    expect([await text('/etc/one'), await text('/etc/two')]).toEqual(['shared', 'shared']);
+  });
+
+  test('a folder is not made over what is there, and a device is not written', async () => {
+    await open();
+    await expect(edit({ do: 'makeFolder', path: '/etc' })).rejects.toMatchObject({ code: 'file.exists' });
+    await expect(write('/etc/null', 'x')).rejects.toMatchObject({ code: 'file.special' });
   });
 
   test('what is put in the place of something else has nothing of it', async () => {

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ImageFiles } from '../../backend/images/files/image-files.ts';
 import { escapedBytes, escapedText } from '../../backend/images/files/escaped-name.ts';
+import { searchTree } from '../../backend/images/files/search.ts';
+import type { ImageTree } from '../../backend/images/tree/tree.ts';
 import { importLayers, NASTY } from './images/nasty.ts';
 import { newStore } from './images/store-support.ts';
 import { file, folder, link, tarOf } from './images/support.ts';
@@ -185,6 +187,67 @@ describe('a search', () => {
     const options = { text: 'x', in: 'contents' as const, caseSensitive: true, limit: 1 };
     const gone = { ...control, signal: AbortSignal.abort(new Error('enough')) };
     await expect(files.search('box', '/', options, gone)).rejects.toThrow('enough');
+  });
+});
+
+describe('a search of a large file', () => {
+  const PIECE = 256 << 10;
+  const content = Buffer.alloc(16 << 20, 'ä line of sixteen\n');
+  // Across the border of two pieces, and at the end of a line of megabytes
+  content.write('Needle', PIECE - 3);
+  content.write('ä'.repeat(4 << 20), 8 << 20);
+  content.write('needle', content.length - 6);
+  const from = { inode: 1, path: Buffer.alloc(0) };
+  const asked = { in: 'contents' as const, caseSensitive: false, limit: 100 };
+  let turns: number;
+  let turned: () => void;
+  let turning: NodeJS.Immediate;
+
+  /** Reading takes no turns here, so those that are left are the search's own. */
+  async function tree(): Promise<ImageTree> {
+    const { id } = await importLayers(
+      made.store,
+      made.home,
+      [tarOf([{ ...file('big', ''), content }])],
+      'box',
+    );
+    const opened = await made.store.tree(id);
+    opened.readCold = (...read) => Promise.resolve(opened.read(...read));
+    return opened;
+  }
+  beforeEach(() => {
+    turns = 0;
+    turned = () => undefined;
+    turning = setImmediate(function count() {
+      turns++;
+      turned();
+      turning = setImmediate(count);
+    });
+  });
+  afterEach(() => clearImmediate(turning));
+
+  test('is done in pieces, between which nodes are served', async () => {
+    const opened = await tree();
+    turns = 0;
+    const { matches } = await searchTree(opened, from, { ...asked, text: 'needle' }, control);
+    // 64 pieces, and 32 to count the characters of the long line
+    expect(turns).toBeGreaterThan(90);
+    const line = (end: number): number => content.subarray(0, end).toString().split('\n').length;
+    const column = (end: number): number =>
+      content.subarray(content.subarray(0, end).lastIndexOf(10) + 1, end).toString().length;
+    const places = [PIECE - 3, content.length - 6];
+    expect(matches).toMatchObject(places.map((end) => ({ line: line(end), column: column(end) })));
+    opened.close();
+  });
+
+  test('ends when it is cancelled', async () => {
+    const opened = await tree();
+    const caller = new AbortController();
+    turns = 0;
+    turned = () => turns === 10 && caller.abort(new Error('enough'));
+    const searching = searchTree(opened, from, { ...asked, text: 'nowhere' }, { signal: caller.signal });
+    await expect(searching).rejects.toThrow('enough');
+    opened.close();
   });
 });
 

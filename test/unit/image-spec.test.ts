@@ -16,6 +16,8 @@ const lab = {
   hostKey: Buffer.from('key'),
   hostKeyPublic: 'ecdsa AAAA',
   dropbearKey: Buffer.from('key'),
+  registryCertificate: 'PEM',
+  registryPlace: 'registry.walt:5000',
 };
 
 /** What a node gets of an image whose image.spec is `spec`: the filled files and the warnings. */

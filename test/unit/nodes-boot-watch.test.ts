@@ -5,6 +5,8 @@ import { BootWatch } from '../../backend/nodes/boot-watch.ts';
 
 let seq = 0;
 const event = (body: EventBody): BusEvent => ({ ...body, seq: ++seq, time: 0, mono: performance.now() });
+const nfs = (operations: number, bytesRead: number) =>
+  event({ kind: 'nfs', operations, bytesRead, connection: 'c', since: 0 });
 const line = (text: string) => event({ kind: 'console', line: text });
 
 let stalled: string[];
@@ -40,7 +42,7 @@ test('silence for too long is told once, with the stage', () => {
 test('a node that only looks at its root stands still; one that reads goes on', () => {
   const reads = (bytesRead: number) => {
     vi.advanceTimersByTime(20_000);
-    watch.take(event({ kind: 'nfs', operations: 1, bytesRead }));
+    watch.take(nfs(1, bytesRead));
   };
   for (const bytes of [1, 2, 3, 4, 5]) reads(bytes);
   expect(stalled).toEqual([]);
@@ -85,11 +87,12 @@ test('a reason names the last three complaints of the stage, each once', () => {
   expect(watch.whereabouts()).toBe('kernel (/bin/walt-init: exec: line 38: /sbin/init: not found)');
 });
 
-test('events are handed over once; log lines and NFS totals are none of them', () => {
+test('events are handed over once; log lines are none of them, and of NFS totals the last', () => {
   watch.take(line('Linux version 6.1'));
   watch.take(event({ kind: 'log', stream: 's', line: 'x', timestamp: 0 }));
-  watch.take(event({ kind: 'nfs', operations: 1, bytesRead: 1 }));
-  expect(watch.takeEvents().map(({ kind }) => kind)).toEqual(['console']);
+  watch.take(nfs(1, 10));
+  watch.take(nfs(7, 70));
+  expect(watch.takeEvents()).toMatchObject([{ kind: 'nfs', operations: 7 }, { kind: 'console' }]);
   expect(watch.takeEvents()).toEqual([]);
 });
 

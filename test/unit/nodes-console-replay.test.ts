@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ConsoleLog } from '../../backend/nodes/console-log.ts';
-import { parseRange } from '../../backend/nodes/console-replay.ts';
+import { parseRange } from '../../backend/logs/range.ts';
 import { ConsoleTimes } from '../../backend/nodes/console-times.ts';
 import { NodeConsole } from '../../backend/nodes/console.ts';
 import { Viewer } from '../support/viewer.ts';
@@ -104,6 +104,7 @@ describe('replay', () => {
       logFile: file,
       socket: join(folder, 'tty'),
       onLine: () => undefined,
+      onText: () => undefined,
       onOutput: () => undefined,
     });
   }

@@ -9,12 +9,12 @@ import { NodeConsole } from '../../backend/nodes/console.ts';
 import { PanicWatch } from '../../backend/nodes/panic-watch.ts';
 import { Viewer } from '../support/viewer.ts';
 
-function scan(pieces: (string | Uint8Array)[]): string[] {
+function scan(pieces: (string | Uint8Array)[], all: string[] = []): string[] {
   const lines: string[] = [];
-  const scanner = new ConsoleScanner(
-    (line) => lines.push(line),
-    () => 0,
-  );
+  const scanner = new ConsoleScanner((line) => lines.push(line), {
+    now: () => 0,
+    onText: (line) => all.push(line),
+  });
   for (const piece of pieces) scanner.feed(typeof piece === 'string' ? Buffer.from(piece) : piece);
   return lines;
 }
@@ -39,6 +39,16 @@ describe('lines that mean something', () => {
   test('in one piece and byte by byte', () => {
     expect(scan([BOOT])).toEqual(FOUND);
     expect(scan([...Buffer.from(BOOT)].map((byte) => Uint8Array.of(byte)))).toEqual(FOUND);
+  });
+
+  test('all lines are there as text, until they are too many', () => {
+    const all: string[] = [];
+    scan([BOOT, 'root\r\n', 'any\twords \x1b[1mhere\x1b[0m\n\n', 'x'.repeat(3000), '\n'], all);
+    expect(all.slice(1, 3)).toEqual(['Booting from ROM..', FOUND[1]]);
+    expect(all.slice(-3)).toEqual(['vnode1 login: root', 'any words here', 'x'.repeat(1024)]);
+    const flood: string[] = [];
+    scan(['x\n'.repeat(30_000)], flood);
+    expect(flood).toHaveLength(10_000);
   });
 
   test('a prompt counts once, and only where a line ends with it', () => {
@@ -153,6 +163,7 @@ describe('the console', () => {
       logFile: file,
       socket,
       onLine: (line) => lines.push(line),
+      onText: () => undefined,
       onOutput: () => undefined,
     });
   }
@@ -189,13 +200,13 @@ describe('the console', () => {
     console_.attach(viewer, true);
     console_.begin('n1 boots again', false);
     expect(viewer.text).toBe('first\n\r\n--- n1 boots again ---\r\n');
-    console_.begin('', true);
-    expect(statSync(file).size).toBe(0);
+    console_.begin('n1 is on', true);
+    expect(readFileSync(file, 'utf8')).toBe('\r\n--- n1 is on ---\r\n');
     appendFileSync(file, 'second');
     await vi.waitFor(() => expect(viewer.text.endsWith('second')).toBe(true));
     const late = new Viewer();
     console_.attach(late, true);
-    expect(late.text).toBe('second');
+    expect(late.text).toBe('\r\n--- n1 is on ---\r\nsecond');
     console_.close();
   });
 

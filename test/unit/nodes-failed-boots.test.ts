@@ -9,11 +9,11 @@ describe('boots that fail', () => {
     await lab.manager.create({ name: 'n1' });
     const failed = await lab.reaches('failed');
     expect(failed.reason).toMatch(
-      /^Reboots by itself at firmware \(no kernel in this ima.*\), 3 times in a row\.$/,
+      /^Reboots by itself at firmware \(no kernel in this ima.*\), 3 times in a row: each boot ends .* node console n1'/,
     );
     expect(lab.calls.filter((call) => call === 'plan n1')).toHaveLength(3);
     expect(lab.calls.at(-1)).toBe('release n1');
-    expect(lab.manager.timeline('n1').outcome).toBe('failed');
+    expect(lab.manager.boots.timeline('n1', undefined).outcome).toBe('failed');
     await expect(lab.manager.wait(['n1'], undefined, never)).rejects.toThrow(
       /Failed: node n1 did not boot. Reboots/,
     );
@@ -23,7 +23,9 @@ describe('boots that fail', () => {
     lab.guest = 'panics';
     await lab.manager.create({ name: 'n1' });
     const waiting = lab.manager.wait(['n1'], undefined, never);
-    await expect(waiting).rejects.toThrow('Kernel panic - not syncing: no init found (walt-init).');
+    await expect(waiting).rejects.toThrow(
+      'Kernel panic at walt-init: the kernel gave up: no init found; see',
+    );
     expect(lab.kept()).toBeUndefined();
     await expect(lab.manager.remove(['n1'], false)).resolves.toBeUndefined();
   });
@@ -33,10 +35,14 @@ describe('boots that fail', () => {
     const failed = await lab.reaches('failed');
     expect(failed.reason).toBe('no progress for 10 s; last: walt-init (Initializing).');
     expect(lab.kept()).toBeDefined();
+    expect(lab.manager.boots.timeline('n1', undefined)).toMatchObject({
+      outcome: 'failed',
+      reason: failed.reason,
+    });
     await expect(lab.manager.remove(['n1'], false)).rejects.toThrow('n1 is running: stop it first');
     lab.agent('booted');
     expect(lab.node()).toMatchObject({ state: 'booted', reason: null });
-    expect(lab.manager.timeline('n1').outcome).toBe('booted');
+    expect(lab.manager.boots.timeline('n1', undefined).outcome).toBe('booted');
   });
 
   test('with retries it is tried again, and says so', async () => {
@@ -49,11 +55,10 @@ describe('boots that fail', () => {
 
   test('QEMU that cannot start: its last line; a plan that cannot be made: that sentence', async () => {
     const creating = lab.manager.create({ name: 'n1', settings: { ram: '1024G' } });
-    await expect(creating).rejects.toThrow('QEMU did not start: cannot set up guest memory.');
-    expect(lab.node()).toMatchObject({
-      state: 'failed',
-      reason: 'QEMU did not start: cannot set up guest memory.',
-    });
+    const sentence =
+      "Not started: this host has not 1024G of memory for its QEMU (cannot set up guest memory); give it less with 'bootyard node config n1 ram=512M', or free memory on this host.";
+    await expect(creating).rejects.toThrow(sentence);
+    expect(lab.node()).toMatchObject({ state: 'failed', reason: sentence });
     expect(lab.calls.at(-1)).toBe('release n1');
     lab.planError = new BootyardError('x', 'The image is broken.');
     await expect(lab.manager.boot(['n1'])).rejects.toThrow('The image is broken.');
@@ -66,7 +71,7 @@ describe('boots that fail', () => {
     await lab.guestRuns();
     lab.agent('booted');
     const warning = '/etc/walt/image.spec is ignored: it is not JSON.';
-    const [first] = lab.manager.timeline('n1').stages;
+    const [first] = lab.manager.boots.timeline('n1', undefined).stages;
     expect(first).toMatchObject({ name: 'firmware', detail: expect.stringContaining(`warning: ${warning}`) });
     const records = new BootRecords(database);
     expect(records.events(records.last(mac)?.id ?? '')).toContainEqual(
@@ -81,6 +86,8 @@ describe('boots that fail', () => {
   test('QEMU that is killed is a failure with the signal', async () => {
     await lab.manager.create({ name: 'n1' });
     process.kill(lab.kept()?.pid ?? 0, 'SIGKILL');
-    expect((await lab.reaches('failed')).reason).toContain('QEMU ended unexpectedly (signal SIGKILL');
+    expect((await lab.reaches('failed')).reason).toContain(
+      'QEMU ended unexpectedly at firmware: something killed its QEMU (SIGKILL)',
+    );
   });
 });

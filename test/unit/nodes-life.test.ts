@@ -5,6 +5,11 @@ import { BootRecords } from '../../backend/state/boot-records.ts';
 import { type TestNodes, never, newManager, home, database, lab, until } from '../support/manager-nodes.ts';
 
 describe('a life', () => {
+  test('a node that is created off is told to those who look on', async () => {
+    await lab.manager.create({ name: 'n1', powerOn: false });
+    expect(lab.states).toEqual(['n1 off']);
+  });
+
   test('create, booted, unreachable and back, rename, stop, remove', async () => {
     const created = await lab.manager.create({
       name: 'n1',
@@ -17,13 +22,18 @@ describe('a life', () => {
       stage: 'firmware',
     });
     expect(created.settings).toMatchObject({ ram: '128M', firmware: 'ipxe' });
+    expect(lab.events[0]).toMatchObject({
+      kind: 'log',
+      stream: 'platform.devices',
+      line: `new node name=n1 model=pc-x86-64 mac=${created.mac} ip=192.168.152.2`,
+    });
     const waiting = lab.manager.wait(['n1'], undefined, never);
     await lab.guestRuns();
     lab.agent('booted');
     expect(await waiting).toMatchObject([{ state: 'booted', stage: null, reason: null }]);
     expect(lab.node().bootedAt).not.toBeNull();
     expect(lab.stages.map(({ stage }) => stage)).toEqual(['firmware', 'walt-init', 'booted']);
-    expect(lab.manager.timeline('n1')).toMatchObject({ node: 'n1', outcome: 'booted' });
+    expect(lab.manager.boots.timeline('n1', undefined)).toMatchObject({ node: 'n1', outcome: 'booted' });
     expect(
       new BootRecords(database).events(new BootRecords(database).last(created.mac)?.id ?? '').length,
     ).toBeGreaterThan(1);
@@ -46,12 +56,38 @@ describe('a life', () => {
     await lab.manager.stop(['n2']);
     expect(lab.node('n2')).toMatchObject({ state: 'off', reason: null });
     expect(lab.calls.filter((call) => call.startsWith('release'))).toHaveLength(1);
-    expect(lab.manager.timeline('n2').outcome).toBe('booted');
+    expect(lab.manager.boots.timeline('n2', undefined).outcome).toBe('booted');
+    await lab.manager.boot(['n2'], undefined);
+    await lab.manager.stop(['n2']);
+    const said = lab.manager.boots.ofNode('n2').map(({ node, number, outcome }) => [node, number, outcome]);
+    expect(said).toEqual([
+      ['n2', 2, 'off'],
+      ['n2', 1, 'booted'],
+    ]);
+    expect(lab.manager.boots.timeline('n2', 1).steps.map(({ kind }) => kind)).toContain('agent');
+    expect(() => lab.manager.boots.timeline('n2', 3)).toThrow('No boot 3 of n2 is on record');
+    const ofImage = lab.manager.boots.ofImage('tiny');
+    expect(ofImage.boots).toHaveLength(2);
+    expect(ofImage.spread[0]).toMatchObject({ name: 'total', boots: 1 });
     await lab.manager.remove(['n2'], false);
     expect(lab.removed).toEqual(['n2']);
     expect(readdirSync(join(home, 'nodes'))).toEqual([]);
     expect(readdirSync(join(home, 'run'))).toEqual([]);
     expect(lab.manager.list()).toEqual([]);
+  });
+
+  test('what the running machine does not have yet is told, until its next boot', async () => {
+    await lab.manager.create({ name: 'n1', powerOn: false });
+    expect(lab.node()).toMatchObject({ state: 'off', outdated: [] });
+    await lab.manager.boot(['n1']);
+    expect(lab.node().outdated).toEqual([]);
+    await lab.manager.config(['n1'], { ram: '256M', 'boot.retries': '1' });
+    lab.imageId = 'b';
+    expect(lab.node().outdated).toEqual(['image', 'ram']);
+    await expect(async () => lab.manager.setImage(['n1'], 'none')).rejects.toThrow('No such image');
+    expect(lab.manager.setImage(['n1'], 'tiny')).toMatchObject([{ image: 'tiny' }]);
+    await lab.manager.reboot(['n1'], true);
+    expect(lab.node().outdated).toEqual([]);
   });
 
   test('a node that runs is removed by force, and its console says so', async () => {
@@ -143,7 +179,7 @@ describe('a new daemon', () => {
     expect(lab.node('n1')).toMatchObject({ state: 'booting', stage: 'walt-init' });
     expect(lab.node('n2')).toMatchObject({ state: 'failed', reason: expect.stringContaining('SIGKILL') });
     lab.agent('booted', 'n1');
-    expect(lab.manager.timeline('n1').stages.map(({ name }) => name)).toEqual([
+    expect(lab.manager.boots.timeline('n1', undefined).stages.map(({ name }) => name)).toEqual([
       'firmware',
       'walt-init',
       'booted',
@@ -167,7 +203,7 @@ describe('refusals change nothing', () => {
     expect((await lab.manager.config(['n1'], { ram: '2G' })).message).toMatch(/^Done\. Reboot/);
     expect((await lab.manager.config(['n1'], {})).message).toContain('ram=2G');
     expect(lab.manager.usersOf('tiny')).toEqual(['n1']);
-    expect(() => lab.manager.timeline('n9')).toThrow('Sorry');
+    expect(() => lab.manager.boots.timeline('n9', undefined)).toThrow('Sorry');
   });
 
   test('waiting ends by time, by the caller, by a node that is off', async () => {

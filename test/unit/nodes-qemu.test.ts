@@ -9,7 +9,7 @@ const machine = {
   settings: { ...nodeDefaults, ram: '2G', 'cpu.cores': 3 },
 };
 const files = {
-  cards: [{ mac: '52:54:00:01:02:03', tap: 'vn1', shaper: undefined }],
+  cards: [{ network: 'walt-net', mac: '52:54:00:01:02:03', tap: 'vn1', shaper: undefined }],
   consoleLog: '/a,b/console.log',
   consoleSocket: '/run/x.tty',
   controlSocket: '/run/x.ctl',

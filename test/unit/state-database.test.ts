@@ -105,14 +105,20 @@ describe('boots', () => {
     return { database, boots: new BootRecords(database) };
   }
 
-  test('the last one is found; a node keeps its last 20', () => {
+  test('the last one is found, or one by its number; a node keeps its last 50', () => {
     const { database, boots } = records();
-    for (let number = 1; number <= 30; number++) boots.begin(boot(`b${number}`, 1000 + number));
-    boots.update('b30', 'failed', 'why', [{ name: 'dhcp', startMs: 1, durationMs: 2, detail: 'x' }]);
-    expect(boots.last('aa')).toMatchObject({ id: 'b30', outcome: 'failed', reason: 'why' });
+    for (let number = 1; number <= 60; number++) boots.begin(boot(`b${number}`, 1000 + number));
+    boots.update('b60', 'failed', 'why', [{ name: 'dhcp', startMs: 1, durationMs: 2, detail: 'x' }]);
+    expect(boots.last('aa')).toMatchObject({ id: 'b60', number: 60, outcome: 'failed', reason: 'why' });
     expect(boots.last('aa')?.stages).toHaveLength(1);
     expect(boots.find('b11')).toBeDefined();
     expect(boots.find('b10')).toBeUndefined();
+    expect(boots.numbered('aa', 11)?.id).toBe('b11');
+    expect(boots.numbered('aa', 10)).toBeUndefined();
+    const ids = boots.ofNode('aa').map(({ id }) => id);
+    expect([ids.length, ids[0], ids.at(-1)]).toEqual([50, 'b60', 'b11']);
+    expect(boots.ofImage('i')).toHaveLength(50);
+    expect(boots.ofImage('j')).toEqual([]);
     database.sqlite.exec("DELETE FROM nodes WHERE mac = 'aa'");
     expect(boots.last('aa')).toBeUndefined();
   });

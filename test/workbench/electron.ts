@@ -4,7 +4,7 @@ import { runTests } from '@vscode/test-electron';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { TestLab } from '../support/lab.ts';
 import { bundleSuite } from './bundle.ts';
 import { printResult, TestResult } from './results.ts';

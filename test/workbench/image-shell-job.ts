@@ -3,23 +3,42 @@ import type { Person } from './person.ts';
 import type { Step } from './steps.ts';
 
 const IMAGE = 'pc-x86-64-tiny';
-const QUESTION = `Save what the shell has changed in image ${IMAGE}`;
+const question = (image: string): string => `Save what the shell has changed in image ${image}`;
+const QUESTION = question(IMAGE);
+
+/** A shell in an image, on a temporary node that is booted on it. */
+export async function openImageShell(person: Person, image: string): Promise<void> {
+  await person.choose(person.row(`${image}, `), 'Open Image Shell');
+  const toast = person.toast(`Opening a shell in image ${image}`);
+  await toast.filter({ hasText: 'Booting a temporary node' }).waitFor();
+  await toast.waitFor({ state: 'detached', timeout: 240_000 });
+  await person.terminalShows(/image-shell:.*[#$] $/);
+}
+
+/** A file of an image is written in a shell, which ends, and what it changed is saved. */
+export async function editInShell(
+  person: Person,
+  image: string,
+  line: string,
+  saveAs: string,
+): Promise<void> {
+  await openImageShell(person, image);
+  await person.typeInTerminal(`${line}; exit`);
+  await person.answer(question(image), saveAs);
+}
 
 /** An image is changed in a shell and boots, without any container engine. */
-export function imageShellSteps(person: Person, lab: TestLab): Step[] {
+export function imageShellSteps(person: Person, lab: TestLab, everything: boolean): Step[] {
   return [
     {
       title: 'a shell opens in an image, on a node that no list shows',
       run: async () => {
-        await person.choose(person.row(`${IMAGE}, `), 'Open Image Shell');
-        const toast = person.toast(`Opening a shell in image ${IMAGE}`);
-        await toast.filter({ hasText: 'Booting a temporary node' }).waitFor();
-        await toast.waitFor({ state: 'detached', timeout: 240_000 });
-        await person.terminalShows(/image-shell:.*[#$] $/);
+        await openImageShell(person, IMAGE);
         if ((await person.row('image-shell').count()) > 0) throw new Error('it is listed');
       },
       picture: 'image-shell',
     },
+    ...(everything ? [afterReboot(person)] : []),
     {
       title: 'on exit its changes are shown, kept when the question is taken back, and saved as an image',
       run: async () => {
@@ -50,4 +69,16 @@ export function imageShellSteps(person: Person, lab: TestLab): Step[] {
       },
     },
   ];
+}
+
+function afterReboot(person: Person): Step {
+  return {
+    title: 'rebooted inside, the shell comes back in the same terminal',
+    run: async () => {
+      await person.typeInTerminal('reboot; sleep 60');
+      await person.terminalShows(/booted again[^]*image-shell:.*[#$] $/, undefined, 240_000);
+      await person.typeInTerminal('echo back:$((5*5))');
+      await person.terminalShows(/back:25/);
+    },
+  };
 }

@@ -34,7 +34,7 @@ export async function runKeepJob(
     ...hybridSteps(hybrid),
     awayStep(person),
     removalStep(person, lab),
-    ...imageShellSteps(person, lab),
+    ...imageShellSteps(person, lab, everything),
     ...(everything ? roomSteps(hybrid, lab) : []),
   ];
   return runSteps(workbench.page, 'keep', steps, { logs, album: pictures ? docs : logs });

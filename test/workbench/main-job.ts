@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { TestLab } from '../support/lab.ts';
 import { ImageJob } from './image-job.ts';
+import { LogJob } from './log-job.ts';
 import { NodeJob } from './node-job.ts';
 import { Person } from './person.ts';
 import { RegistryJob } from './registry-job.ts';
@@ -27,7 +28,7 @@ export async function runMainJob(
     ...beginning(nodes),
     ...imageSteps(images),
     ...registries.steps(),
-    ...nodeSteps(nodes, images),
+    ...nodeSteps(nodes, images, new LogJob(person, lab)),
   ];
   return runSteps(workbench.page, 'main job', steps, { logs, album: pictures ? docs : logs });
 }
@@ -57,7 +58,7 @@ function imageSteps(images: ImageJob): Step[] {
   ];
 }
 
-function nodeSteps(nodes: NodeJob, images: ImageJob): Step[] {
+function nodeSteps(nodes: NodeJob, images: ImageJob, logs: LogJob): Step[] {
   return [
     {
       title: 'Create Node asks for a name and boots the image',
@@ -76,11 +77,15 @@ function nodeSteps(nodes: NodeJob, images: ImageJob): Step[] {
       picture: 'node-console',
     },
     { title: 'the timeline opens', run: () => nodes.openTimeline('vnode1'), picture: 'node-timeline' },
+    { title: 'its stages close, and its scale grows, by keys', run: () => nodes.moveInTimeline() },
+    { title: 'a boot file in it leads to the file in the image', run: () => nodes.openBootFile() },
+    ...logs.steps('vnode1'),
     {
       title: 'the reboot action reboots, and the shell comes back',
       run: () => nodes.reboot('vnode1'),
       picture: 'node-rebooted',
     },
+    { title: 'two boots stand beside each other', run: () => nodes.compareBoots('vnode1') },
     {
       title: 'an image dropped beside the nodes boots on a new one',
       run: () => nodes.dropBesideNodes('vnode1', 'vnode2'),

@@ -1,3 +1,4 @@
+import type { Locator } from 'playwright-core';
 import { PANEL_TERMINAL, type Person } from './person.ts';
 
 const BOOT_MS = 240_000;
@@ -50,12 +51,51 @@ export class NodeJob {
 
   async openTimeline(name: string): Promise<void> {
     await this.#person.choose(this.#person.row(`${name}, `), 'Show Boot Timeline');
-    const line = this.#person.page.locator('.view-line');
-    await line
-      .filter({ hasText: `Boot of ${name}` })
-      .first()
-      .waitFor();
-    await line.filter({ hasText: 'kernel' }).first().waitFor();
+    const page = this.#person.webview();
+    await page.getByRole('heading', { name: `Boot 1 of ${name} on ${IMAGE}: booted, ` }).waitFor();
+    const stage = (title: string): Locator => page.getByRole('treeitem', { name: new RegExp(`^${title}: `) });
+    for (const title of ['firmware', 'dhcp', 'kernel', 'walt-init', 'init']) await stage(title).waitFor();
+    await page.getByRole('treeitem', { name: /^http \/boot\/kernel: .*\d MB at / }).waitFor();
+  }
+
+  /** A stage closes and opens again by keys, and the scale grows. */
+  async moveInTimeline(): Promise<void> {
+    const page = this.#person.webview();
+    const stage = page.getByRole('treeitem', { name: /^boot files: / });
+    const file = page.getByRole('treeitem', { name: /^tftp \/start\.ipxe: / });
+    await stage.focus();
+    await stage.press('ArrowLeft');
+    await file.waitFor({ state: 'hidden' });
+    await stage.press('ArrowRight');
+    await file.waitFor();
+    const width = async (): Promise<number> => (await file.locator('.track').boundingBox())?.width ?? 0;
+    const before = await width();
+    await stage.press('+');
+    if ((await width()) < before * 1.4) throw new Error(`${await width()} wide after ${before}`);
+    await stage.press('0');
+    if (Math.abs((await width()) - before) > 1) throw new Error('it does not fit again');
+  }
+
+  /** From a boot file in the timeline to the file in the image. */
+  async openBootFile(): Promise<void> {
+    await this.#person
+      .webview()
+      .getByRole('treeitem', { name: /^tftp \/start\.ipxe: / })
+      .click();
+    await this.#person.page.locator('.tab.active', { hasText: 'start.ipxe' }).waitFor();
+    await this.#person.page.locator('.view-line', { hasText: '#!ipxe' }).first().waitFor();
+  }
+
+  async compareBoots(name: string): Promise<void> {
+    await this.#person.choose(this.#person.row(`${name}, `), 'Show Boot Timeline');
+    const page = this.#person.webview();
+    await page.getByRole('heading', { name: `Boot 2 of ${name} on ` }).waitFor();
+    const boots = page.locator('#compare');
+    const first = (await boots.locator('option').allTextContents()).find((label) => label.startsWith('1: '));
+    await boots.selectOption({ label: first ?? '' });
+    await page.locator('.stage .bar.other').first().waitFor();
+    await page.locator('#boot').selectOption({ label: first ?? '' });
+    await page.getByRole('heading', { name: `Boot 1 of ${name} on ` }).waitFor();
   }
 
   async reboot(name: string): Promise<void> {

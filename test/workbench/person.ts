@@ -23,6 +23,22 @@ export class Person {
     return this.page.locator(`.activitybar .action-label[aria-label^="${name}"]`);
   }
 
+  /** By its icon, where it is not on show: a click on that of one which is would close it. */
+  async show(view: string): Promise<void> {
+    const icon = this.page.locator(`.activitybar .action-item:has([aria-label^="${view}"])`);
+    const chosen = icon.and(this.page.locator('.checked'));
+    await icon.waitFor({ timeout: 60_000 });
+    for (const timeout of [500, 5000, 10_000, 10_000]) {
+      const isShown = await chosen.waitFor({ timeout }).then(
+        () => true,
+        () => false,
+      );
+      if (isShown) return;
+      await icon.click();
+    }
+    await chosen.waitFor();
+  }
+
   /** A button of a welcome view. */
   button(name: string): Locator {
     return this.page.locator('.welcome-view-content .monaco-button', { hasText: name }).first();
@@ -59,6 +75,16 @@ export class Person {
 
   async pick(entry: string): Promise<void> {
     await this.page.locator('.quick-input-widget .monaco-list-row', { hasText: entry }).first().click();
+  }
+
+  /** Answers on which node an image shall boot. */
+  async bootOn(node: string): Promise<void> {
+    await this.input('Boot which nodes?');
+    const row = this.page.locator('.quick-input-widget .monaco-list-row', { hasText: node }).first();
+    await row.waitFor();
+    // The only node is ticked already.
+    if ((await row.getAttribute('aria-checked')) !== 'true') await row.click();
+    await this.page.locator('.quick-input-action').getByRole('button', { name: 'OK' }).click();
   }
 
   /** By the title bar: a terminal that has the focus takes keys for itself. */
@@ -136,9 +162,9 @@ export class Person {
   }
 
   /** Waits for text in the terminal on show; its rows hold no-break spaces. */
-  async terminalShows(pattern: RegExp, part = TERMINAL): Promise<void> {
+  async terminalShows(pattern: RegExp, part = TERMINAL, timeout = 60_000): Promise<void> {
     const shown = `${String(pattern)}.test((${terminalText})(${JSON.stringify(`${part} .xterm-rows`)}))`;
-    await this.page.waitForFunction(shown, undefined, { timeout: 60_000 });
+    await this.page.waitForFunction(shown, undefined, { timeout });
   }
 }
 

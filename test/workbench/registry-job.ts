@@ -31,6 +31,7 @@ export class RegistryJob {
       { title: 'logging in to a registry', run: () => this.logIn() },
       { title: 'an image is published', run: () => this.publish() },
       { title: 'what a search finds is cloned', run: () => this.clone() },
+      { title: 'Cancel ends a publish and a clone of a registry that hangs', run: () => this.cancel() },
       { title: 'logging out takes the login away', run: () => this.logOut() },
     ];
   }
@@ -79,6 +80,21 @@ export class RegistryJob {
     await this.#person.said(`Image ${IMAGE} cloned`);
   }
 
+  /** Nothing is said of what was cancelled, and the image is what it was. */
+  async cancel(): Promise<void> {
+    const before = await this.#lab.images();
+    this.#registry?.freeze();
+    await this.#publishTo();
+    await this.#cancelToast(`Publishing ${IMAGE}`);
+    await this.#person.palette('Bootyard: Clone Image from Registry');
+    const link = `own:${USER}/${IMAGE}`;
+    await this.#person.answer('Clone an image', link);
+    await this.#cancelToast(`Cloning ${link}`);
+    this.#registry?.thaw();
+    if (JSON.stringify(await this.#lab.images()) !== JSON.stringify(before))
+      throw new Error('an image has changed');
+  }
+
   async logOut(): Promise<void> {
     await this.#person.palette('Bootyard: Log Out of Registry');
     await this.#person.input('Log out of which registry?');
@@ -90,6 +106,13 @@ export class RegistryJob {
     await this.#person.dismiss(toast);
     await this.#lab.bootyard('registry', 'remove', 'own');
     await this.#registry?.stop();
+  }
+
+  async #cancelToast(text: string): Promise<void> {
+    const toast = this.#person.toast(text);
+    await toast.getByRole('button', { name: 'Cancel' }).click();
+    await toast.waitFor({ state: 'detached' });
+    await this.#person.noToast();
   }
 
   async #answerLogin(password: string): Promise<void> {

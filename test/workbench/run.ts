@@ -1,7 +1,8 @@
 // The editor's tests in a real VS Code (code-server in headless Chromium), with the packaged extension installed and a
-// lab of their own: the mocha suite inside the extension host, three jobs by mouse and keyboard, and the start of one
-// as a user without rights, whom only root can make (about a minute: with BOOTYARD_TEST_ALL, or when it is named).
-//   test/workbench/run.ts [host] [main] [work] [keep] [plain] [--pictures]     --pictures makes those in docs/ anew
+// lab of their own: the mocha suite inside the extension host, jobs by mouse and keyboard, and the start of one as a user
+// without rights, whom only root can make. `keep`, `loop`, `files` and `plain` are long: with BOOTYARD_TEST_ALL, or when named.
+//   test/workbench/run.ts [host] [main] [work] [keep] [loop] [files] [plain] [--pictures]     --pictures makes those in docs/ anew
+//   test/workbench/run.ts loop [--docker] [--podman] [--none]      the loop with these alone
 // BOOTYARD_TEST_VSIX names a .vsix to test instead of packaging dist/.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +13,9 @@ import { packageExtension } from '../../scripts/package.ts';
 import { TestLab } from '../support/lab.ts';
 import { bundleSuite } from './bundle.ts';
 import { runHostSuite } from './host.ts';
+import { runImagefsJob } from './imagefs-job.ts';
 import { runKeepJob } from './keep-job.ts';
+import { LOOPS, runLoopJob } from './loop-job.ts';
 import { runMainJob } from './main-job.ts';
 import { runPlainJob } from './plain-job.ts';
 import { printResult, writeSummary, type TestResult } from './results.ts';
@@ -24,6 +27,7 @@ const cache = join(import.meta.dirname, '../../.cache');
 const logs = join(import.meta.dirname, 'shots');
 const summaryFile = join(cache, 'test-results/workbench.json');
 const flags = process.argv.slice(2).filter((word) => word.startsWith('--'));
+const loops = LOOPS.filter((loop) => flags.includes(`--${loop}`));
 const parts = process.argv.slice(2).filter((word) => !flags.includes(word));
 
 /** A stopped lab with the tiny image, and a workbench that uses it; both are gone afterwards. */
@@ -64,56 +68,92 @@ async function inWorkbench<T>(
   }
 }
 
-function wanted(part: 'host' | 'main' | 'work' | 'keep'): boolean {
-  return parts.length === 0 || parts.includes(part);
+interface Job {
+  name: string;
+  heading: string;
+  /** with BOOTYARD_TEST_ALL, or when it is named */
+  isLong?: boolean;
+  run: (browser: Browser, vsix: string) => Promise<TestResult[]>;
+}
+type InWorkbench = (workbench: Workbench, lab: TestLab) => Promise<TestResult[]>;
+
+function job(name: string, heading: string, run: InWorkbench, isLongJob = false): Job {
+  return {
+    name,
+    heading,
+    isLong: isLongJob,
+    run: async (browser, vsix) =>
+      await inWorkbench(browser, name, vsix, (workbench, _, lab) => run(workbench, lab)),
+  };
 }
 
+async function inHost(browser: Browser, vsix: string): Promise<TestResult[]> {
+  const suite = await bundleSuite();
+  const results = await inWorkbench(browser, 'host', vsix, (workbench, resultsFile) =>
+    runHostSuite(workbench, suite, resultsFile, logs),
+  );
+  results.forEach(printResult);
+  return results;
+}
+
+const pictures = flags.includes('--pictures');
+/** The longest first. */
+const jobs: Job[] = [
+  job('work', 'work with nodes, by mouse and keyboard', (workbench, lab) =>
+    runWorkJob(workbench, lab, logs, pictures),
+  ),
+  job(
+    'keep',
+    'what is kept of nodes, by mouse and keyboard',
+    (workbench, lab) => runKeepJob(workbench, lab, { logs, pictures, everything: isLong }),
+    true,
+  ),
+  job('main', 'the main job, by mouse and keyboard', (workbench, lab) =>
+    runMainJob(workbench, logs, pictures, lab),
+  ),
+  { name: 'host', heading: 'in the extension host', run: inHost },
+  job(
+    'loop',
+    'from a Dockerfile or a shell to a booted node, and again, by mouse and keyboard',
+    (workbench, lab) => runLoopJob(workbench, lab, logs, loops.length > 0 ? loops : LOOPS),
+    true,
+  ),
+  job(
+    'files',
+    'images and nodes as folders, by mouse and keyboard',
+    (workbench, lab) => runImagefsJob(workbench, lab, logs),
+    true,
+  ),
+  {
+    name: 'plain',
+    heading: 'as a plain user',
+    isLong: true,
+    run: (browser, vsix) => runPlainJob(browser, vsix, logs),
+  },
+];
+
+function isWanted({ name, isLong: needsAll = false }: Job): boolean {
+  if (parts.length > 0) return parts.includes(name);
+  // Only root can make a user without rights.
+  return (isLong || !needsAll) && (name !== 'plain' || process.getuid?.() === 0);
+}
+
+/** Each job has a lab and a workbench of its own, and waits much: two run side by side. */
 async function runAll(): Promise<TestResult[]> {
   const results: TestResult[] = [];
   installCodeServer((line) => console.log(line));
   const vsix =
     process.env.BOOTYARD_TEST_VSIX ?? (await packageExtension({ folder: join(cache, 'test-vsix') }));
   const browser = await launchChromium();
+  const due = jobs.filter(isWanted);
+  const lane = async (): Promise<void> => {
+    for (let next = due.shift(); next; next = due.shift()) {
+      console.log(`\n${next.heading}`);
+      results.push(...(await next.run(browser, vsix)));
+    }
+  };
   try {
-    if (wanted('host')) {
-      console.log('\nin the extension host');
-      const suite = await bundleSuite();
-      const host = await inWorkbench(browser, 'host', vsix, (workbench, resultsFile) =>
-        runHostSuite(workbench, suite, resultsFile, logs),
-      );
-      host.forEach(printResult);
-      results.push(...host);
-    }
-    if (wanted('main')) {
-      console.log('\nthe main job, by mouse and keyboard');
-      results.push(
-        ...(await inWorkbench(browser, 'main', vsix, (workbench, _, lab) =>
-          runMainJob(workbench, logs, flags.includes('--pictures'), lab),
-        )),
-      );
-    }
-    if (wanted('work')) {
-      console.log('\nwork with nodes, by mouse and keyboard');
-      results.push(
-        ...(await inWorkbench(browser, 'work', vsix, (workbench, _, lab) =>
-          runWorkJob(workbench, lab, logs, flags.includes('--pictures')),
-        )),
-      );
-    }
-    const everything = isLong;
-    if (wanted('keep')) {
-      console.log('\nwhat is kept of nodes, by mouse and keyboard');
-      const options = { logs, pictures: flags.includes('--pictures'), everything };
-      results.push(
-        ...(await inWorkbench(browser, 'keep', vsix, (workbench, _, lab) =>
-          runKeepJob(workbench, lab, options),
-        )),
-      );
-    }
-    if ((parts.length === 0 && everything && process.getuid?.() === 0) || parts.includes('plain')) {
-      console.log('\nas a plain user');
-      results.push(...(await runPlainJob(browser, vsix, logs)));
-    }
+    await Promise.all([lane(), lane()]);
   } finally {
     await browser.close();
   }

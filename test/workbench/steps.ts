@@ -7,6 +7,8 @@ export interface Step {
   readonly run: () => Promise<void>;
   /** name of a picture to take afterwards */
   readonly picture?: string;
+  /** ends what the steps started: also when one has failed */
+  readonly isCleanUp?: boolean;
 }
 export interface Folders {
   readonly logs: string;
@@ -14,7 +16,7 @@ export interface Folders {
   readonly album: string;
 }
 
-/** Runs steps that build on each other: those after one that failed are skipped. */
+/** Runs steps that build on each other: those after one that failed are skipped, but for clean-ups. */
 export async function runSteps(
   page: Page,
   job: string,
@@ -22,9 +24,9 @@ export async function runSteps(
   { logs, album }: Folders,
 ): Promise<TestResult[]> {
   const results: TestResult[] = [];
-  for (const [index, { title, run, picture }] of steps.entries()) {
+  for (const [index, { title, run, picture, isCleanUp = false }] of steps.entries()) {
     const broken = results.some(({ state }) => state === 'failed');
-    const result = broken ? skipped(title) : await runStep(title, run);
+    const result = broken && !isCleanUp ? skipped(title) : await runStep(title, run);
     const name = `${job.replaceAll(' ', '-')}-${index}`;
     if (result.state === 'failed') await page.screenshot({ path: join(logs, `${name}-failed.png`) });
     else if (picture && !broken)

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestLab } from '../support/lab.ts';
-import { BuildJob } from './build-job.ts';
+import { BuildJob, buildSteps, openSteps } from './build-job.ts';
 import { ImageTreeJob } from './imagetree-job.ts';
 import { LookJob } from './look-job.ts';
 import { Person } from './person.ts';
@@ -10,7 +10,6 @@ import type { TestResult } from './results.ts';
 import { SettingsJob } from './settings-job.ts';
 import { runSteps, type Step } from './steps.ts';
 import type { Workbench } from './workbench.ts';
-import { isLong } from '../support/long.ts';
 
 const docs = join(import.meta.dirname, '../../docs');
 
@@ -24,12 +23,15 @@ export async function runWorkJob(
   const person = new Person(workbench);
   const settings = new SettingsJob(person, lab);
   const reach = new ReachJob(person, lab, workbench.workspace);
+  const build = new BuildJob(person, lab, workbench.workspace);
   if (pictures) mkdirSync(docs, { recursive: true });
   const steps = [
     beginning(person, lab),
     ...reachSteps(reach, new LookJob(person, lab)),
     ...new ImageTreeJob(person, lab, workbench.workspace).steps(),
-    ...buildSteps(new BuildJob(person, lab, workbench.workspace)),
+    ...openSteps(build),
+    ...buildSteps(build, 'vnode2'),
+    { title: 'the engine ends, and nothing of it is left', isCleanUp: true, run: () => build.end() },
     ...settingsSteps(settings),
     ...endSteps(reach, settings),
   ];
@@ -81,29 +83,6 @@ function reachSteps(reach: ReachJob, look: LookJob): Step[] {
       run: () => reach.stopExposing('vnode2'),
     },
     { title: 'Cancel ends a copy, and nothing is left', run: () => reach.cancelCopy('vnode2') },
-  ];
-}
-
-function buildSteps(build: BuildJob): Step[] {
-  return [
-    { title: 'a Dockerfile of a node image has a code lens', run: () => build.open() },
-    {
-      title: 'without an engine it says what to do, in one sentence',
-      run: () => build.refuseWithoutEngine(),
-    },
-    {
-      title: 'Build and Boot builds with Docker, and boots a node',
-      run: () => build.buildAndBoot('vnode2'),
-      picture: 'image-build',
-    },
-    { title: 'a step that fails is marked at its line', run: () => build.showFailure() },
-    { title: 'edited and built again, the node boots it', run: () => build.buildAgain('vnode2') },
-    { title: 'watched, a save builds again', run: () => build.watch() },
-    // A build with rootless Podman takes long, and a boot more.
-    ...(isLong
-      ? [{ title: 'Podman builds it, too, and the node boots it', run: () => build.withPodman('vnode2') }]
-      : []),
-    { title: 'the engine ends, and nothing of it is left', run: () => build.end() },
   ];
 }
 

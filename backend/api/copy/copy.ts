@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError } from '../../errors.ts';
 import type { ApiClient } from '../client.ts';
 import { insideOf, refusal, targetOf, type Location, type PathType, type Target } from './paths.ts';

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
 import { BootyardError, messageOf } from '../../errors.ts';
+import { endGroup } from '../process-group.ts';
 
 /** What is kept of what a program says: a node may say more. */
 const MAX_SAID = 64 * 1024;
@@ -57,13 +58,7 @@ export async function pipe(
 function start(argv: readonly string[], stdio: StdioOptions, signal: AbortSignal | undefined) {
   const [program = '', ...rest] = argv;
   const child = spawn(program, rest, { stdio, detached: true });
-  const stop = () => {
-    try {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGTERM');
-    } catch {
-      // It has ended.
-    }
-  };
+  const stop = () => endGroup(child);
   const stderr = keep(child.stderr);
   const ended = new Promise<Omit<Ended, 'stdout'>>((resolve, reject) => {
     child.on('error', (error) => {

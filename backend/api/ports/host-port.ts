@@ -51,7 +51,11 @@ export async function openHostPort(options: HostPortOptions): Promise<HostPort> 
   };
 }
 
-async function listen(server: Server, options: HostPortOptions): Promise<void> {
+/** Throws what `openHostPort` throws. */
+export async function listen(
+  server: Server,
+  options: Pick<HostPortOptions, 'hostPort' | 'address' | 'onProblem'>,
+): Promise<void> {
   const { hostPort: port, address: host = '127.0.0.1' } = options;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(listenError(error, port, host)));

@@ -1,3 +1,4 @@
+import type { Repair } from '../../images/files/repair.ts';
 import type { LintImage } from './image.ts';
 
 export type Severity = 'error' | 'warning' | 'info';
@@ -12,6 +13,8 @@ export interface Hit {
   fix: string;
   /** a line for the image's Dockerfile that does it, where one does */
   dockerfile?: string | undefined;
+  /** the change of the image that does it, where nothing is left to choose; paths in it as in `path` (in a `Finding`: escaped) */
+  repair?: Repair | undefined;
 }
 export interface Finding extends Hit {
   rule: string;

@@ -3,6 +3,7 @@ import type { ImageRecord, ImageStore } from '../../images/store.ts';
 import { servedCommands } from '../ipxe-commands.ts';
 import type { Finding, Rule } from './finding.ts';
 import { LintImage, type LintSettings, type LintSource } from './image.ts';
+import { escaped } from './repairs.ts';
 import { KnownFindings, type LintCounts } from './known-findings.ts';
 import { bootFolderRules } from './rules-boot-folder.ts';
 import { busyboxRules } from './rules-busybox.ts';
@@ -50,12 +51,15 @@ async function findingsOf({ id, severity, check }: Rule, image: LintImage): Prom
   let more = 0;
   for await (const hit of check(image)) {
     const path = Buffer.from(hit.path, 'latin1').toString('utf8');
-    if (findings.length < LISTED) findings.push({ rule: id, severity, ...hit, path });
+    if (findings.length < LISTED) findings.push({ rule: id, severity, ...escaped(hit), path });
     else if (++more >= COUNTED) break;
   }
   const last = findings.at(-1);
   const count = more >= COUNTED ? `more than ${COUNTED}` : String(more);
-  if (last && more > 0) findings.push({ ...last, message: `There are ${count} more of these.`, path: '/' });
+  if (last && more > 0) {
+    const { dockerfile: _, repair: __, ...kind } = last;
+    findings.push({ ...kind, message: `There are ${count} more of these.`, path: '/' });
+  }
   return findings;
 }
 
@@ -75,6 +79,8 @@ interface Control {
 
 /** A boot waits no longer for a first look at its image. */
 const BEFORE_BOOT_MS = 3000;
+/** An explanation waits longer than a boot does. */
+const AFTER_BOOT_MS = 6000;
 /** Sentences of a first boot; the others are for who asks. */
 const SAID = 5;
 /** Images whose first look is remembered. */
@@ -85,6 +91,8 @@ export class ImageLinter {
   readonly #parts: LinterParts;
   readonly #seen = new Set<string>();
   readonly #known = new KnownFindings();
+  /** of boots: image, model and memory */
+  readonly #ofBoots = new KnownFindings();
 
   constructor(parts: LinterParts) {
     this.#parts = parts;
@@ -136,6 +144,7 @@ export class ImageLinter {
     const command = `run 'bootyard image lint ${image.name}'`;
     try {
       const all = await this.lint(image, { ramBytes, model, signal: AbortSignal.timeout(BEFORE_BOOT_MS) });
+      this.#ofBoots.put(boot, all);
       const worth = all.filter(({ severity }) => severity !== 'info');
       const said = worth.slice(0, SAID).map(({ message, fix }) => `${message} ${fix}`);
       const more = worth.length - said.length;
@@ -143,6 +152,25 @@ export class ImageLinter {
     } catch (error) {
       this.#parts.log(`image ${image.name} was not checked before its first boot: ${messageOf(error)}`);
       return [`The image was not checked before its first boot: ${command}.`];
+    }
+  }
+
+  /** What is found in an image of which a boot has failed; nothing when that takes too long. Never fails. */
+  async afterBoot(
+    image: ImageRecord,
+    model: string,
+    ramBytes = this.#parts.ramBytes,
+  ): Promise<readonly Finding[]> {
+    const boot = `${image.id} ${model} ${ramBytes}`;
+    const known = this.#ofBoots.findings(boot);
+    if (known) return known;
+    try {
+      const all = await this.lint(image, { ramBytes, model, signal: AbortSignal.timeout(AFTER_BOOT_MS) });
+      this.#ofBoots.put(boot, all);
+      return all;
+    } catch (error) {
+      this.#parts.log(`image ${image.name} was not checked after a failed boot: ${messageOf(error)}`);
+      return [];
     }
   }
 }

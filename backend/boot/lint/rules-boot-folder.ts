@@ -71,12 +71,15 @@ const absoluteLink: Rule = {
     for await (const { path, inode } of image.below('/boot')) {
       const target = Buffer.from(image.tree.linkTarget(inode)).toString('latin1');
       if (!target.startsWith('/')) continue;
-      const relative = posix.relative(posix.dirname(path), target);
+      // A link to the folder that it is in is called so.
+      const relative = posix.relative(posix.dirname(path), target) || '.';
       yield {
         path,
         message: `The link ${shown(path)} is absolute (${shown(target)}): file servers take /boot for their root, so each boot has to make it relative.`,
         fix: `Make it relative: ${shown(relative)}.`,
         dockerfile: runLine('ln -sfn', relative, path),
+        // Behind a link on the way, .. would be another folder.
+        ...(target.split('/').includes('..') ? {} : { repair: { do: 'link', path, target: relative } }),
       };
     }
   },

@@ -3,6 +3,7 @@ import { type ElfNeeds, elfNeeds } from '../initrd-elf.ts';
 import { elfArchitecture } from '../kernel-file.ts';
 import { LIBRARY_FOLDERS } from '../initrd.ts';
 import { appletsOf } from './applets.ts';
+import { executable } from './repairs.ts';
 import { installLine } from './dockerfile.ts';
 import type { Hit, Rule } from './finding.ts';
 import type { LintImage } from './image.ts';
@@ -55,6 +56,7 @@ const missing: Rule = {
           : `${BUSYBOX} is not executable.`,
       fix: 'Install the package busybox-static (Alpine, Debian, Ubuntu), or link /bin/busybox to where it is.',
       dockerfile: mode === undefined ? install(image) : `RUN chmod 755 ${BUSYBOX}`,
+      repair: executable(image, BUSYBOX),
     };
   },
 };

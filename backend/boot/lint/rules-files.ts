@@ -76,7 +76,8 @@ const badTop: Rule = {
   severity: 'error',
   *check(image) {
     for (const name of TOP) {
-      const isThere = image.tree.lookupPath(`/${name}`, { follow: false }) !== 0;
+      const inode = image.tree.lookupPath(`/${name}`, { follow: false });
+      const isThere = inode !== 0;
       // Injected scripts and the image's own programs are found through it.
       if (image.type(`/${name}`) === 'directory' || (!isThere && name === 'lib64')) continue;
       yield {
@@ -86,10 +87,17 @@ const badTop: Rule = {
           : `The image has no folder /${name}, in which programs of a boot are looked for.`,
         fix: `Make /${name} a folder, or a link to usr/${name} where /usr is merged.`,
         dockerfile: `RUN ln -sfn usr/${name} /${name}`,
+        ...(isThere && image.tree.stat(inode).type !== 'symlink' ? {} : linkIntoUsr(image, name)),
       };
     }
   },
 };
+
+/** Where /usr has the folder, nothing else can be meant. */
+function linkIntoUsr(image: LintImage, name: string): Pick<Hit, 'repair'> {
+  if (image.type(`/usr/${name}`) !== 'directory') return {};
+  return { repair: { do: 'link', path: `/${name}`, target: `usr/${name}` } };
+}
 
 const halfMerged: Rule = {
   id: 'usr.half-merged',
@@ -127,6 +135,7 @@ const machineId: Rule = {
         message: `${path} holds the id of one machine, so that all nodes of the image share it (in logs, DHCP clients and D-Bus).`,
         fix: 'Leave it empty: systemd then gives each node an id of its own.',
         dockerfile: path.startsWith('/etc') ? `RUN : > ${path}` : `RUN rm ${path}`,
+        repair: { do: path.startsWith('/etc') ? 'empty' : 'remove', path },
       };
     }
   },
@@ -154,6 +163,7 @@ function* keysIn(image: LintImage, folder: string, pattern: RegExp): Generator<H
       message: `${shown(path)} is a host key in the image: whoever has the image can pass itself off as any node of it.`,
       fix: 'Remove it; Bootyard gives all nodes a key of the lab, others make one at their first boot.',
       dockerfile: runLine('rm', path),
+      repair: { do: 'remove', path },
     };
   }
 }

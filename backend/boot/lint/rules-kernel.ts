@@ -1,3 +1,4 @@
+import { bzImageSize, KERNEL_HEAD } from '../kernel-file.ts';
 import { shown } from '../../images/tar/tar-path.ts';
 import type { NodeModel } from '../models.ts';
 import { initrdLine } from './dockerfile.ts';
@@ -18,13 +19,17 @@ const missing: Rule = {
   *check(image) {
     for (const { model, kernel } of kernels(image)) {
       if (image.isFile(kernel.path)) continue;
-      const release = image.names('/lib/modules')[0];
+      const [release, ...others] = image.names('/lib/modules');
+      const isKnown =
+        release !== undefined && /^[\w.+~-]+$/.test(release) && image.isFile(`/boot/vmlinuz-${release}`);
+      const target = `../vmlinuz-${release}`;
       yield {
         path: kernel.path,
         message: `The image has no kernel at ${kernel.path}, which the boot script of ${model.name} nodes loads.`,
         fix: 'Install a kernel in the image, and let a relative link in the boot folder lead to it.',
-        ...(release !== undefined && /^[\w.+~-]+$/.test(release) && image.isFile(`/boot/vmlinuz-${release}`)
-          ? { dockerfile: `RUN ln -sfn ../vmlinuz-${release} ${kernel.path}` }
+        ...(isKnown ? { dockerfile: `RUN ln -sfn ${target} ${kernel.path}` } : {}),
+        ...(isKnown && others.length === 0 && image.type(kernel.path) === undefined
+          ? { repair: { do: 'link', path: kernel.path, target } }
           : {}),
       };
     }
@@ -51,6 +56,23 @@ const format: Rule = {
         fix: isArm
           ? 'Put the unpacked kernel there (arch/arm64/boot/Image of a build, or zcat of a compressed one).'
           : "Put the kernel's bzImage there (the vmlinuz of a distribution, arch/x86/boot/bzImage of a build).",
+      };
+    }
+  },
+};
+
+const truncated: Rule = {
+  id: 'kernel.truncated',
+  severity: 'error',
+  *check(image) {
+    for (const { kernel } of kernels(image)) {
+      const wanted = bzImageSize(image.head(kernel.path, KERNEL_HEAD)) ?? 0;
+      const size = image.size(kernel.path);
+      if (size >= wanted) continue;
+      yield {
+        path: kernel.path,
+        message: `${kernel.path} is cut off: it has ${size} bytes, and ${wanted} by its own header.`,
+        fix: 'Copy the kernel into the image anew, or install its package again.',
       };
     }
   },
@@ -237,6 +259,13 @@ const initrdMissing: Rule = {
   },
 };
 
-export const kernelRules: readonly Rule[] = [missing, format, architecture, modulesMissing, noDependencies]
+export const kernelRules: readonly Rule[] = [
+  missing,
+  format,
+  truncated,
+  architecture,
+  modulesMissing,
+  noDependencies,
+]
   .concat(NEEDS.map((need) => lacking(need)))
   .concat([initrdModules, initrdWithoutWalt, initrdUnreadable, initrdMissing]);

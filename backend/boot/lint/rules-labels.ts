@@ -7,6 +7,7 @@ const MINVERSION = 'walt.server.minversion';
 /** The version of WalT's server whose image contract this is. */
 const SERVER_VERSION = 10;
 const modelLine = `LABEL ${MODELS}="pc-x86-64"`;
+const ofModels = { dockerfile: modelLine, repair: { do: 'label', name: MODELS } } as const;
 
 /** What somebody wrote, in a sentence. */
 function quoted(text: string): string {
@@ -22,7 +23,7 @@ const noModels: Rule = {
       path: MODELS,
       message: `The image has no label ${MODELS}, so no node can boot it.`,
       fix: `Add the label with the node models that the image is for (${MODEL_NAMES.join(', ')}).`,
-      dockerfile: modelLine,
+      ...ofModels,
     };
   },
 };
@@ -36,7 +37,7 @@ const unknownModel: Rule = {
         path: MODELS,
         message: `The label ${MODELS} names ${quoted(model)}, which is no node model here: such nodes cannot be made.`,
         fix: `Known models are ${MODEL_NAMES.join(', ')}.`,
-        dockerfile: modelLine,
+        ...ofModels,
       };
     }
   },
@@ -51,7 +52,7 @@ const noKnownModel: Rule = {
       path: MODELS,
       message: `The label ${MODELS} names no model that can be booted here.`,
       fix: `Known models are ${MODEL_NAMES.join(', ')}.`,
-      dockerfile: modelLine,
+      ...ofModels,
     };
   },
 };
@@ -61,14 +62,17 @@ const minversion: Rule = {
   severity: 'warning',
   *check({ source }) {
     const text = source.labels[MINVERSION];
-    const dockerfile = `LABEL ${MINVERSION}="4"`;
+    const mended = {
+      dockerfile: `LABEL ${MINVERSION}="4"`,
+      repair: { do: 'label', name: MINVERSION },
+    } as const;
     if (text === undefined || /^[0-9]{1,6}$/.test(text.trim())) {
       if (Number(text ?? 0) <= SERVER_VERSION) return;
       yield {
         path: MINVERSION,
         message: `The label ${MINVERSION} asks for a WalT server of version ${Number(text)}, and this lab does what version ${SERVER_VERSION} does.`,
         fix: `Lower the label if the image works here, or use an older version of the image.`,
-        dockerfile,
+        ...mended,
       };
       return;
     }
@@ -76,7 +80,7 @@ const minversion: Rule = {
       path: MINVERSION,
       message: `The label ${MINVERSION} is ${quoted(text)}, and not a number: WalT servers refuse the image.`,
       fix: 'Give the label the lowest version of WalT servers that the image works with; 4 is the usual one.',
-      dockerfile,
+      ...mended,
     };
   },
 };

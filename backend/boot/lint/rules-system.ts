@@ -3,6 +3,7 @@ import { elfNeeds } from '../initrd-elf.ts';
 import { installLine } from './dockerfile.ts';
 import type { Hit, Rule } from './finding.ts';
 import type { LintImage } from './image.ts';
+import { executable } from './repairs.ts';
 import { matchesPattern, readSshdConfig, type SshdConfig } from './sshd-config.ts';
 
 const INIT = '/sbin/init';
@@ -26,6 +27,7 @@ const noInit: Rule = {
         : `The image has no ${INIT}: container images mostly come without one, and a node needs one.`,
       fix: 'Install an init system (Debian: systemd-sysv, Alpine: openrc and busybox-openrc).',
       dockerfile: installLine(image, 'systemd-sysv', 'openrc busybox-openrc'),
+      repair: executable(image, INIT),
     };
   },
 };
@@ -67,20 +69,16 @@ const rootLogin: Rule = {
       ? (sshdRefusal(readSshdConfig(image)) ?? lockedRoot(image))
       : dropbearRefusal(image);
     if (!refusal) return;
+    const { why, ...hit } = refusal;
     yield {
-      path: refusal.path,
-      message: `The ssh server of the image does not let root in with a key (${refusal.why}), which shells and commands need.`,
-      fix: refusal.fix,
-      dockerfile: refusal.dockerfile,
+      ...hit,
+      message: `The ssh server of the image does not let root in with a key (${why}), which shells and commands need.`,
     };
   },
 };
 
-interface Refusal {
-  path: string;
+interface Refusal extends Omit<Hit, 'message'> {
   why: string;
-  fix: string;
-  dockerfile?: string;
 }
 
 const KEY_FILES = ['.ssh/authorized_keys', '%h/.ssh/authorized_keys', '/root/.ssh/authorized_keys'];
@@ -94,8 +92,11 @@ function sshdRefusal(config: SshdConfig): Refusal | undefined {
   if (firstWord('pubkeyauthentication') === 'no')
     return refused(config, 'PubkeyAuthentication', 'PubkeyAuthentication yes');
   const keyFiles = config.get('authorizedkeysfile')?.[0]?.words;
-  if (keyFiles && !keyFiles.some((file) => KEY_FILES.includes(file)))
-    return refused(config, 'AuthorizedKeysFile', 'AuthorizedKeysFile .ssh/authorized_keys');
+  if (keyFiles && !keyFiles.some((file) => KEY_FILES.includes(file))) {
+    const line = 'AuthorizedKeysFile .ssh/authorized_keys';
+    // It would take other users' keys away from where they are.
+    return { ...refused(config, 'AuthorizedKeysFile', line), repair: undefined };
+  }
   if (allWords('denyusers').some(isRoot)) {
     const { path, why } = refused(config, 'DenyUsers', '');
     return { path, why, fix: `Take root out of DenyUsers in ${path}.` };
@@ -113,6 +114,7 @@ function refused(config: SshdConfig, keyword: string, line: string): Refusal {
     why: `${keyword} ${shown(words.join(' ')).slice(1, -1)}`,
     fix: `Say '${line}' at the beginning of /etc/ssh/sshd_config.`,
     dockerfile: `RUN sed -i '1i ${line}' /etc/ssh/sshd_config`,
+    repair: { do: 'prepend', path: '/etc/ssh/sshd_config', line },
   };
 }
 
@@ -125,6 +127,7 @@ function lockedRoot(image: LintImage): Refusal | undefined {
     why: 'root is locked by a ! in /etc/shadow, and UsePAM is not on',
     fix: 'Put a * in the place of the !: no password fits that either, but keys do.',
     dockerfile: "RUN sed -i 's/^root:!*/root:*/' /etc/shadow",
+    repair: { do: 'replace', path: '/etc/shadow', from: 'root:!', to: 'root:*' },
   };
 }
 

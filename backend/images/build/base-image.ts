@@ -5,41 +5,43 @@ import { Readable } from 'node:stream';
 import type Dockerode from 'dockerode';
 import { BootyardError, messageOf } from '../../errors.ts';
 import type { Engine } from '../engine/connect.ts';
+import type { TransferFolders } from '../layout-folder.ts';
 import { MediaType, REF_NAME } from '../oci.ts';
 import { pace } from '../pace.ts';
 import type { ImportControl } from '../staging.ts';
 import { END_OF_TAR, entryHeader, padding } from '../tar/tar-writer.ts';
 import { engineEvents } from './engine-events.ts';
+import { lendImage } from './lend.ts';
 
 /** Images of the store carry this in the engine: what a user has there under the same name stays what it is. */
 const PLACE = 'localhost/bootyard-store';
 
-/** An image of the store; digests are 64 hex digits, layers lowest first, `blobs` the folder with their tars. */
-export interface StoreImage {
+/** An image of the store; digests are 64 hex digits, layers lowest first. */
+export interface StoreImage extends TransferFolders {
   id: string;
   name: string;
   /** byte by byte; `id` is its SHA-256 */
   config: string;
   layers: readonly { digest: string; size: number }[];
-  blobs: string;
 }
 
 /**
- * What the engine calls an image of the store. One that it has not got, by its content, is loaded: without the layers that
- * it has of another image of ours. What it had of the same name before is given up.
+ * What the engine calls an image of the store. One that it has not got, by its content, is pulled by Docker or loaded:
+ * without the layers that it has of another image of ours. What it had of the same name before is given up.
  */
 export async function loadStoreImage(
-  { docker, kind }: Engine,
+  engine: Engine,
   image: StoreImage,
   control: Required<ImportControl>,
 ): Promise<string> {
+  const { docker, kind } = engine;
   const repository = `${PLACE}/${image.name.replace(':', '_')}`;
   const tag = image.id.slice(0, 12);
   const reference = `${repository}:${tag}`;
   if (await hasImage(docker, reference)) return reference;
   if (await hasImage(docker, `sha256:${image.id}`)) {
     await docker.getImage(`sha256:${image.id}`).tag({ repo: repository, tag });
-  } else {
+  } else if (!(await lendImage(engine, image, { repo: repository, tag }, control))) {
     const ours = await docker.listImages({ filters: { reference: [`${PLACE}/*`, `${PLACE}/*/*`] } });
     await load(docker, kind, image, reference, await sharedLayers(docker, ours, image), control);
     if (!(await hasImage(docker, reference))) {

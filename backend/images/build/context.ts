@@ -107,7 +107,8 @@ function textEntry(path: string, text: string): Buffer {
   return Buffer.concat([head, content, padding(content.length)]);
 }
 
-async function* contextEntries(
+/** All of a folder that is not left out, in the order of names; of what a tar holds. */
+export async function* contextEntries(
   folder: string,
   ignored: Ignored,
   below = '',

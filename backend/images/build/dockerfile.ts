@@ -1,4 +1,5 @@
 import { BootyardError } from '../../errors.ts';
+import { type HereDocument, hereDocumentAfter, hereWords } from './here-document.ts';
 
 /** One instruction of a Dockerfile (Dockerfile reference, "Format"); lines count from 1. */
 export interface Instruction {
@@ -6,8 +7,10 @@ export interface Instruction {
   endLine: number;
   /** in capitals */
   keyword: string;
-  /** what follows it, continued lines joined */
+  /** what follows it, continued lines joined, without here-documents */
   value: string;
+  /** those that follow it, if any; they end at `endLine` */
+  documents?: HereDocument[];
 }
 export interface Stage {
   from: Instruction;
@@ -34,7 +37,7 @@ const COPIED_FROM = /(?<=--(?:from|mount=\S*?from)=)[^\s,]+/g;
 
 /** Reads a Dockerfile. Throws `build.dockerfile` with the line (`data.line`). */
 export function parseDockerfile(text: string, buildArgs: Readonly<Record<string, string>> = {}): Dockerfile {
-  const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+  const lines = linesOf(text);
   const args: Instruction[] = [];
   const stages: Stage[] = [];
   const values = new Map<string, string>();
@@ -55,21 +58,52 @@ export function parseDockerfile(text: string, buildArgs: Readonly<Record<string,
   return { lines, args, stages: [first, ...others] };
 }
 
+/** All instructions of a text, which need not go together. Throws `build.dockerfile` for what is none. */
+export function readInstructions(text: string): Instruction[] {
+  return [...instructionsOf(linesOf(text))];
+}
+
+function linesOf(text: string): string[] {
+  return text.replace(/^\uFEFF/, '').split(/\r?\n/);
+}
+
 function* instructionsOf(lines: readonly string[]): Generator<Instruction> {
   const escape = escapeOf(lines);
-  let begun: { line: number; parts: string[] } | undefined;
-  for (const [at, text] of lines.entries()) {
-    const trimmed = text.trim();
+  let parts: string[] = [];
+  let begin = 0;
+  for (let at = 0; at < lines.length; at++) {
+    const trimmed = lines[at]?.trim() ?? '';
     // Within an instruction, comments and empty lines are as if they were not there.
     if (trimmed === '' || trimmed.startsWith('#')) continue;
-    begun ??= { line: at + 1, parts: [] };
+    if (parts.length === 0) begin = at;
     const goesOn = trimmed.endsWith(escape);
-    begun.parts.push(goesOn ? trimmed.slice(0, -1) : trimmed);
+    parts.push(goesOn ? trimmed.slice(0, -1) : trimmed);
     if (goesOn) continue;
-    yield instruction(begun, at + 1);
-    begun = undefined;
+    const read = withDocuments(instruction(begin + 1, parts, at + 1), lines);
+    yield read;
+    at = read.endLine - 1;
+    parts = [];
   }
-  if (begun) yield instruction(begun, lines.length);
+  if (parts.length > 0) yield instruction(begin + 1, parts, lines.length);
+}
+
+/** With the here-documents that its words announce. */
+function withDocuments(read: Instruction, lines: readonly string[]): Instruction {
+  const words = hereWords(read.keyword, read.value);
+  if (words.length === 0) return read;
+  let { endLine } = read;
+  const documents = words.map((word) => {
+    const document = hereDocumentAfter(lines, endLine, word);
+    if (!document) throw dockerfileError(read.line, `the here-document ${word.text} has no end ${word.name}`);
+    endLine += document.lines.length;
+    return document;
+  });
+  return { ...read, endLine, documents };
+}
+
+/** The last line of an instruction itself. */
+function headEnd({ endLine, documents = [] }: Instruction): number {
+  return documents.reduce((line, document) => line - document.lines.length, endLine);
 }
 
 /** The directive `# escape=` is one of the first lines, before any other comment. */
@@ -82,7 +116,7 @@ function escapeOf(lines: readonly string[]): string {
   return '\\';
 }
 
-function instruction({ line, parts }: { line: number; parts: string[] }, endLine: number): Instruction {
+function instruction(line: number, parts: readonly string[], endLine: number): Instruction {
   const [, word = '', value = ''] = /^(\S+)\s*(.*)$/s.exec(parts.join('').trim()) ?? [];
   const keyword = word.toUpperCase();
   if (!KEYWORDS.has(keyword)) throw dockerfileError(line, `unknown instruction '${word}'`);
@@ -141,8 +175,8 @@ export function withImages(dockerfile: Dockerfile, references: ReadonlyMap<strin
   for (const stage of dockerfile.stages) {
     const reference = own.has(stage.image.toLowerCase()) ? undefined : references.get(stage.image);
     if (reference !== undefined) putFrom(lines, stage.from, reference);
-    for (const { line, endLine } of stage.instructions.filter((each) => copiedFrom(each).length > 0)) {
-      for (let at = line - 1; at < endLine; at++) {
+    for (const each of stage.instructions.filter((every) => copiedFrom(every).length > 0)) {
+      for (let at = each.line - 1; at < headEnd(each); at++) {
         lines[at] = (lines[at] ?? '').replace(COPIED_FROM, (image) =>
           external.has(image) ? (references.get(image) ?? image) : image,
         );
@@ -173,15 +207,37 @@ export interface NodeStep {
 export function nodeSteps({ stages }: Dockerfile): NodeStep[] {
   const steps: NodeStep[] = [];
   for (const stage of stages) {
-    for (const { keyword, value, line } of stage.instructions) {
+    for (const each of stage.instructions) {
+      const { keyword, value, line } = each;
       if (keyword !== 'RUN' || !ON_NODE.test(value)) continue;
       if (stage !== stages.at(-1)) throw dockerfileError(line, 'RUN --on-node stands in the last stage only');
       const command = value.replace(ON_NODE, '').trim();
       if (command === '') throw dockerfileError(line, 'RUN --on-node names no command');
-      steps.push({ line, command });
+      steps.push({ line, command: withBodies(command, each) });
     }
   }
   return steps;
+}
+
+/** As BuildKit has it: a here-document alone is the script, others are the shell's own. */
+function withBodies(command: string, { line, documents: [first, ...others] = [] }: Instruction): string {
+  if (!first) return command;
+  if (others.length > 0 || command !== first.word.text)
+    return [command, ...[first, ...others].flatMap(({ lines }) => lines)].join('\n');
+  if (first.content.startsWith('#!'))
+    throw dockerfileError(line, 'RUN --on-node takes a script of the shell, and not one that begins with #!');
+  return first.content.trimEnd();
+}
+
+/** Throws at the first here-document that a builder would get: Docker's does not know them, or takes them for nothing. */
+export function refuseHereDocuments({ stages }: Dockerfile): void {
+  for (const { keyword, value, documents, line } of stages.flatMap(({ instructions }) => instructions)) {
+    if (!documents || (keyword === 'RUN' && ON_NODE.test(value))) continue;
+    throw dockerfileError(
+      line,
+      `${documents[0]?.word.text ?? '<<'} begins a here-document, which the builder of Docker's API does not know: put it in a file and COPY that, or build with Podman 5`,
+    );
+  }
 }
 
 /**

@@ -152,6 +152,11 @@ class BuildFollower {
       .replace(/\s+/g, ' ')
       .replace(/^building at STEP ".*?": (?=\S)/, '')
       .replace(/\.$/, '');
+    const unknown = /Unknown instruction: "\w+"|copier: stat: "\/<<.*/.exec(message)?.[0];
+    const before = this.#dockerfile.stages
+      .flatMap(({ instructions }) => instructions)
+      .find(({ documents }) => documents !== undefined);
+    if (unknown !== undefined && before) return this.#unread(before, unknown);
     const named = /parse error (?:on )?line (\d+): (.*)/i.exec(message);
     const line = named ? Number(named[1]) : this.#at?.line;
     const where = line === undefined ? '' : ` at line ${line} of the Dockerfile`;
@@ -162,9 +167,18 @@ class BuildFollower {
       line === undefined ? {} : { line },
     );
   }
+
+  /** Podman before 5 takes the lines of a here-document for instructions. */
+  #unread({ line, keyword, value }: Instruction, said: string): BootyardError {
+    return new BootyardError(
+      'build.failed',
+      `The build failed at line ${line} of the Dockerfile (${shortened(`${keyword} ${value}`)}): ${said}. This Podman does not know here-documents: put it in a file and COPY that.`,
+      { line },
+    );
+  }
 }
 
-function shortened(text: string): string {
+export function shortened(text: string): string {
   const line = text.replace(/\s+/g, ' ');
   return line.length > 60 ? `${line.slice(0, 59)}…` : line;
 }

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError } from '../../errors.ts';
 
 /** One line of what an engine tells of a long call (Docker Engine API 1.41, "BuildInfo"). */
@@ -6,6 +6,7 @@ const EngineEvent = z.looseObject({
   stream: z.string().optional(),
   status: z.string().optional(),
   progress: z.string().optional(),
+  progressDetail: z.looseObject({ current: z.number().optional() }).optional().catch(undefined),
   id: z.string().optional(),
   error: z.string().optional(),
   aux: z.looseObject({ ID: z.string().optional() }).optional().catch(undefined),

@@ -1,31 +1,41 @@
 import { spawn } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { unescape } from 'node:querystring';
 import { BootyardError, systemCode } from '../../errors.ts';
 
 /** A git repository, `<url>[#<branch, tag or commit>]`. */
 export interface GitUrl {
+  /** without a password */
   url: string;
   reference: string;
+  /** HTTP's Authorization, of the user and the password that were in the URL */
+  authorization?: string;
 }
 
 /** Throws `build.url` for what git would not take, or take for an option. */
 export function parseGitUrl(text: string): GitUrl {
   const [url = '', reference = 'HEAD', ...rest] = text.split('#');
   const isWrong = (word: string): boolean => word === '' || word.startsWith('-') || /[\s\0]/.test(word);
-  if (rest.length > 0 || isWrong(url) || isWrong(reference)) {
+  const isHttp = /^https?:/i.test(url);
+  if (rest.length > 0 || isWrong(url) || isWrong(reference) || (isHttp && !URL.canParse(url))) {
     throw new BootyardError('build.url', `'${text}' is no URL of a git repository: give <url>[#<branch>].`);
   }
-  return { url, reference };
+  const parsed = isHttp ? new URL(url) : undefined;
+  if (!parsed?.password) return { url, reference };
+  const login = [parsed.username, parsed.password].map(unescape).join(':');
+  Object.assign(parsed, { username: '', password: '' });
+  return { url: parsed.href, reference, authorization: `Basic ${Buffer.from(login).toString('base64')}` };
 }
 
 /** Fetches one commit of a repository into an empty folder. */
 export async function fetchRepository(
-  { url, reference }: GitUrl,
+  repository: GitUrl,
   folder: string,
   { signal, onOutput }: { signal: AbortSignal; onOutput: (text: string) => void },
 ): Promise<void> {
-  const git = (...args: string[]): Promise<void> => runGit(args, url, folder, signal, onOutput);
+  const { url, reference } = repository;
+  const git = (...args: string[]): Promise<void> => runGit(args, repository, folder, signal, onOutput);
   await git('init', '-q');
   await git('fetch', '-q', '--depth', '1', '--', url, reference);
   await git('checkout', '-q', 'FETCH_HEAD');
@@ -33,9 +43,20 @@ export async function fetchRepository(
   if (hasParts) await git('submodule', '-q', 'update', '--init', '--recursive', '--depth', '1');
 }
 
+/** A password is no argument, which all users of the host see, and goes to the server of the URL alone. */
+function settings({ url, authorization }: GitUrl): NodeJS.ProcessEnv {
+  if (authorization === undefined) return {};
+  const at = Number(process.env.GIT_CONFIG_COUNT ?? 0);
+  return {
+    GIT_CONFIG_COUNT: String(at + 1),
+    [`GIT_CONFIG_KEY_${at}`]: `http.${new URL(url).origin}/.extraHeader`,
+    [`GIT_CONFIG_VALUE_${at}`]: `Authorization: ${authorization}`,
+  };
+}
+
 async function runGit(
   args: string[],
-  url: string,
+  repository: GitUrl,
   cwd: string,
   signal: AbortSignal,
   onOutput: (text: string) => void,
@@ -43,6 +64,7 @@ async function runGit(
   // Where nobody can answer, git shall not ask; and a URL shall not name a program.
   const env = {
     ...process.env,
+    ...settings(repository),
     GIT_TERMINAL_PROMPT: '0',
     GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh',
     LC_ALL: 'C',
@@ -66,5 +88,5 @@ async function runGit(
   });
   if (code === 0) return;
   const last = said.trim().split('\n').at(-1) ?? `it ended with ${code}`;
-  throw new BootyardError('build.git', `${url} cannot be fetched: ${last.replace(/\.$/, '')}.`);
+  throw new BootyardError('build.git', `${repository.url} cannot be fetched: ${last.replace(/\.$/, '')}.`);
 }

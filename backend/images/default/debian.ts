@@ -96,7 +96,8 @@ async function buildTar(scratch: string, parts: Ingredients, options: BuildOptio
     const hooks = imageHooks(recipe, parts.files ? added : undefined);
     const settings = await mmdebstrapSettings(mode, parts.packages, programs);
     const target = ['bookworm', join(scratch, 'image.tar'), ...parts.sources];
-    await run('mmdebstrap', [...settings, ...hooks, ...target], {
+    const [program = '', ...words] = withOwnMounts(mode, ['mmdebstrap', ...settings, ...hooks, ...target]);
+    await run(program, words, {
       signal: options.signal,
       log: (line) => {
         steps.watch(line);
@@ -134,6 +135,14 @@ function buildMode(): Mode {
     );
   }
   return 'unshare';
+}
+
+/**
+ * Root's mmdebstrap mounts /proc, /sys and more into the tree that it makes. In a mount namespace of its own these go with
+ * it, however it ends; left in the host's, they would be met by whoever removes the folder. (`unshare` mode has its own.)
+ */
+export function withOwnMounts(mode: Mode, command: readonly string[]): string[] {
+  return mode === 'root' ? ['unshare', '--mount', '--propagation', 'private', ...command] : [...command];
 }
 
 async function mmdebstrapSettings(

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { systemCode } from '../../errors.ts';
 import { dockerConfigFile } from '../registry/docker-config.ts';
 
@@ -88,7 +88,7 @@ function contextAddress(env: NodeJS.ProcessEnv): EngineAddress | undefined {
   const source = `the Docker context '${name}'`;
   if (!endpoint?.Host) return { address: '', source, isAsked: true };
   const certificates = join(folder, 'tls', id, 'docker');
-  const isTls = realPath(certificates) !== undefined;
+  const isTls = endpoint.SkipTLSVerify === true || realPath(certificates) !== undefined;
   return {
     address: endpoint.Host,
     source,

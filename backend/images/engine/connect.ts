@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { Agent } from 'node:https';
 import { join } from 'node:path';
 import type Dockerode from 'dockerode';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError, messageOf, systemCode } from '../../errors.ts';
 import { type EngineAddress, engineAddresses, givenAddress } from './addresses.ts';
 
@@ -79,6 +80,7 @@ export async function chooseEngine(
 
 /** Speaks with an engine; its name is that of its kind. Throws `engine.absent`, `engine.refused` and others of that noun. */
 export async function connectEngine(address: EngineAddress): Promise<Engine> {
+  await checkSocket(address);
   const docker = await makeClient(address);
   const answer = await ask(docker, address);
   const parsed = Version.safeParse(answer);
@@ -99,8 +101,18 @@ async function tryConnect(address: EngineAddress): Promise<Engine | BootyardErro
   }
 }
 
+/** Most labs have no engine, and the client library is large: it is not loaded for a socket that is not there. */
+async function checkSocket(address: EngineAddress): Promise<void> {
+  const { socketPath } = clientOptions(address);
+  if (socketPath === undefined) return;
+  try {
+    await stat(socketPath);
+  } catch (error) {
+    throw unreachable(address, error);
+  }
+}
+
 async function makeClient(address: EngineAddress): Promise<Dockerode> {
-  // Loaded with the first engine: it is large, and most labs have none.
   const { default: Client } = await import('dockerode');
   const options = clientOptions(address);
   // docker-modem mixes what the environment says into what it is told, and stumbles over certificates that it names.
@@ -146,7 +158,10 @@ function clientOptions(address: EngineAddress): Dockerode.DockerOptions {
   };
 }
 
-/** ca.pem says whom to believe; cert.pem and key.pem are the user's own and may be missing together. */
+/**
+ * ca.pem says whom to believe, without it those whom this machine trusts; cert.pem and key.pem are the user's own and may be
+ * missing together.
+ */
 function tlsAgent(address: EngineAddress): Agent {
   const { certificates = '', isVerified = true } = address;
   const read = (name: string): Buffer => {
@@ -156,10 +171,13 @@ function tlsAgent(address: EngineAddress): Agent {
       throw problem('refused', address, `needs a certificate that cannot be read (${messageOf(error)})`);
     }
   };
-  const own = existsSync(join(certificates, 'cert.pem'))
-    ? { cert: read('cert.pem'), key: read('key.pem') }
-    : {};
-  return new Agent({ ...own, ...(isVerified ? { ca: read('ca.pem') } : { rejectUnauthorized: false }) });
+  const has = (name: string): boolean => existsSync(join(certificates, name));
+  return new Agent({
+    ...(has('cert.pem') ? { cert: read('cert.pem'), key: read('key.pem') } : {}),
+    // A folder with neither is a wrong one.
+    ...(has('ca.pem') || (isVerified && !has('cert.pem')) ? { ca: read('ca.pem') } : {}),
+    rejectUnauthorized: isVerified,
+  });
 }
 
 async function ask(docker: Dockerode, address: EngineAddress): Promise<unknown> {

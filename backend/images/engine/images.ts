@@ -1,8 +1,9 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError } from '../../errors.ts';
 import { Digest } from '../oci.ts';
 import { callEngine } from './call.ts';
 import type { Engine } from './connect.ts';
+import { isTransferName } from './loopback.ts';
 
 /** An image as an engine lists it. */
 export interface EngineImage {
@@ -23,6 +24,8 @@ export interface InspectedImage {
   /** digests of the tars (64 hex digits), lowest first */
   layers: string[];
   sizeBytes: number;
+  /** it has a name in the engine */
+  isNamed: boolean;
 }
 
 const Labels = z.record(z.string(), z.string()).nullish();
@@ -38,6 +41,7 @@ const Listed = z.array(
 );
 const Inspected = z.looseObject({
   Id: z.string(),
+  RepoTags: z.array(z.string()).nullish(),
   Architecture: z.string().optional(),
   Size: z.number(),
   Config: z.looseObject({ Labels }).nullish(),
@@ -58,7 +62,9 @@ export async function listEngineImages(
   return Listed.parse(listed)
     .map(({ Id, RepoTags, Labels: labels, Created, Size }) => ({
       id: bare(Id),
-      names: (RepoTags ?? []).filter((name) => name !== NONE && !OF_BUILDS.test(name)).map(shortName),
+      names: (RepoTags ?? [])
+        .filter((name) => name !== NONE && !OF_BUILDS.test(name) && !isTransferName(name))
+        .map(shortName),
       labels: labels ?? {},
       created: new Date(Created * 1000).toISOString(),
       sizeBytes: Size,
@@ -90,13 +96,14 @@ export async function engineImage(
     ...(signal ? { signal } : {}),
   });
   if (found === undefined) return undefined;
-  const { Id, Architecture = 'amd64', Size, Config, RootFS } = Inspected.parse(found);
+  const { Id, RepoTags, Architecture = 'amd64', Size, Config, RootFS } = Inspected.parse(found);
   return {
     id: bare(Id),
     labels: Config?.Labels ?? {},
     architecture: Architecture,
     layers: (RootFS.Layers ?? []).map(bare),
     sizeBytes: Size,
+    isNamed: (RepoTags ?? []).some((name) => !isTransferName(name)),
   };
 }
 

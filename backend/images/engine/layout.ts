@@ -3,6 +3,27 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Descriptor, MediaType } from '../oci.ts';
 
+/** The layout of an image that the store has, for it under another name; layers lowest first. */
+export async function useKnownLayout<T>(
+  { config, layers }: { config: string; layers: readonly { digest: string; size: number }[] },
+  downloads: string,
+  use: (layout: string) => Promise<T>,
+): Promise<T> {
+  using layout = new PartialLayout(downloads);
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: MediaType.manifest,
+    config: layout.put(Buffer.from(config), MediaType.config),
+    layers: layers.map(({ digest, size }) => ({
+      mediaType: MediaType.layer,
+      digest: `sha256:${digest}`,
+      size,
+    })),
+  };
+  layout.finish(layout.put(Buffer.from(JSON.stringify(manifest)), MediaType.manifest));
+  return await use(layout.folder);
+}
+
 /**
  * A folder that becomes an OCI image layout (image-spec 1.1, "image-layout.md") without the layers that the store has.
  * Removed with all that is in it when it is disposed.

@@ -1,57 +1,56 @@
-import { renameSync, statSync } from 'node:fs';
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import type { PushedManifest, RegistryContent, ServedBlob } from '../../protocols/registry/content.ts';
-import { RegistryError } from '../../protocols/registry/errors.ts';
-import { RegistryServer } from '../../protocols/registry/server.ts';
-import { hexOf, Manifest, MediaType, parseDocument } from '../oci.ts';
+import { engineEvents } from '../build/engine-events.ts';
 import type { ImportControl } from '../staging.ts';
-import { callEngine } from './call.ts';
+import { callEngine, engineFailed, streamEngine } from './call.ts';
 import type { Engine } from './connect.ts';
 import type { InspectedImage } from './images.ts';
 import type { PartialLayout } from './layout.ts';
+import { openLoopback, removeName, repositoryOf, sweepTransfers } from './loopback.ts';
+import { type KnownLayers, OneImage } from './one-image.ts';
 
-/** What the store has. */
-export interface KnownLayers {
-  /** digests of tars, 64 hex digits */
-  layers: ReadonlySet<string>;
-  /** the folder that holds them under these names */
-  blobs: string;
+export interface PushControl extends ImportControl {
+  /** Docker sends nothing larger */
+  maxBlobBytes?: number | undefined;
 }
 
 /**
- * Has Podman push an image to a registry of ours on this host's loopback: Podman asks for each layer by the digest of its
- * tar first, and sends only those that are not in `known` (containers/image: docker_image_dest.go, TryReusingBlob). Docker
- * does not ask for layers that it has never pushed or pulled, and would compress and send all of them.
- * Answers false when the engine did not find the way here, as one in a virtual machine does.
+ * Has an engine push an image to a registry of ours on this host's loopback: it asks for layers first, and sends only those
+ * that the registry has not got. Podman asks for each by the digest of its tar (containers/image: docker_image_dest.go,
+ * TryReusingBlob); Docker by the digest with which it pulled or pushed it before, and compresses and sends what it never
+ * did (moby: distribution/push_v2.go). Answers false when the engine did not find the way here, as one in a virtual machine
+ * does, or Docker was about to send too much.
  */
 export async function readPushed(
   engine: Engine,
   image: InspectedImage,
   known: KnownLayers,
   layout: PartialLayout,
-  control: ImportControl,
+  { maxBlobBytes, progress, signal: cancel }: PushControl,
 ): Promise<boolean> {
-  const { signal, progress } = control;
-  const content = new OneImage(layout, known);
-  const server = new RegistryServer({
-    address: '127.0.0.1',
-    port: 0,
+  const isDocker = engine.kind === 'docker';
+  if (isDocker) await sweepTransfers(engine, known.blobs);
+  const content = new OneImage(layout, known, image, engine.kind);
+  const refused = new AbortController();
+  const server = await openLoopback({
     content,
     uploads: join(layout.folder, 'uploads'),
     mayPush: () => true,
-    log: () => {},
+    // Docker would send again what is refused, five times, later and later.
+    log: () => isDocker && refused.abort(),
+    ...(maxBlobBytes === undefined ? {} : { limits: { bytes: maxBlobBytes } }),
   });
-  await server.start();
+  const signal = AbortSignal.any([refused.signal, ...(cancel ? [cancel] : [])]);
+  const push = (): Promise<void> =>
+    (isDocker ? pushFromDocker : pushFromPodman)(engine, image, repositoryOf(server), content.tag, signal);
   try {
     progress?.({ message: `Fetching layers of ${engine.name} that are not here yet` });
-    const path = `/v4.0.0/libpod/images/${image.id}/push`;
-    const destination = `127.0.0.1:${server.port}/${content.repository}:image`;
-    const query = { destination, tlsVerify: 'false', quiet: 'true' };
-    await callEngine(engine, { method: 'POST', path, query, ...(signal ? { signal } : {}) });
+    await push().catch(async (error: unknown) => {
+      if (!content.wasWrong) throw error;
+      await push();
+    });
   } catch (error) {
-    signal?.throwIfAborted();
-    if (!content.wasReached) return false;
+    cancel?.throwIfAborted();
+    if (isDocker || !content.wasReached) return false;
     throw error;
   } finally {
     await server.close();
@@ -59,43 +58,34 @@ export async function readPushed(
   return content.isComplete;
 }
 
-/** A registry of one image that is to come. Its repository has a name that nobody else on this host knows. */
-class OneImage implements RegistryContent {
-  readonly repository = `bootyard/${randomBytes(16).toString('hex')}`;
-  isComplete = false;
-  wasReached = false;
-  readonly #layout: PartialLayout;
-  readonly #known: KnownLayers;
+type Push = (
+  engine: Engine,
+  image: InspectedImage,
+  repository: string,
+  tag: string,
+  signal: AbortSignal,
+) => Promise<void>;
 
-  constructor(layout: PartialLayout, known: KnownLayers) {
-    this.#layout = layout;
-    this.#known = known;
-  }
+const pushFromPodman: Push = async (engine, { id }, repository, tag, signal) => {
+  const query = { destination: `${repository}:${tag}`, tlsVerify: 'false', quiet: 'true' };
+  await callEngine(engine, { method: 'POST', path: `/v4.0.0/libpod/images/${id}/push`, query, signal });
+};
 
-  names(): [] {
-    return [];
+/** Docker pushes what has a name, so the image has one more meanwhile. */
+const pushFromDocker: Push = async (engine, { id }, repository, tag, signal) => {
+  await callEngine(engine, { method: 'POST', path: `/images/${id}/tag`, query: { repo: repository, tag } });
+  try {
+    const path = `/images/${repository}/push`;
+    const stream = await streamEngine(engine, {
+      method: 'POST',
+      path,
+      query: { tag },
+      withLogin: true,
+      signal,
+    });
+    for await (const { error } of engineEvents(stream))
+      if (error !== undefined) throw engineFailed(engine, error);
+  } finally {
+    await removeName(engine, `${repository}:${tag}`);
   }
-  manifests(): [] {
-    return [];
-  }
-  blob(hex: string): ServedBlob | undefined {
-    this.wasReached = true;
-    const file = this.#known.layers.has(hex) ? join(this.#known.blobs, hex) : this.#layout.blob(hex);
-    const found = statSync(file, { throwIfNoEntry: false });
-    return found && { file, size: found.size };
-  }
-  takeBlob(file: string, hex: string): void {
-    renameSync(file, this.#layout.blob(hex));
-  }
-  push({ repository, mediaType, bytes }: PushedManifest): Promise<void> {
-    if (repository !== this.repository)
-      throw new RegistryError('NAME_UNKNOWN', 'There is no such repository.');
-    const { config, layers } = parseDocument(Manifest, bytes, 'manifest');
-    const lacking = [config, ...layers].find(({ digest }) => !this.blob(hexOf(digest)));
-    if (lacking) throw new RegistryError('MANIFEST_BLOB_UNKNOWN', `The registry lacks ${lacking.digest}.`);
-    const isOci = mediaType === MediaType.manifest;
-    this.#layout.finish(this.#layout.put(bytes, isOci ? MediaType.manifest : MediaType.dockerManifest));
-    this.isComplete = true;
-    return Promise.resolve();
-  }
-}
+};

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError } from '../../errors.ts';
 import { directoryPath } from '../copy-in.ts';
 import { type TreePath, treePaths } from '../tree/manifest.ts';
@@ -32,10 +32,16 @@ export const Edit = z.discriminatedUnion('do', [
 export type Edit = z.infer<typeof Edit>;
 
 /** Where a name is, or would be: its folder's real path; relative, latin1 text. */
-interface Place {
+export interface Place {
   path: string;
   /** 0: nothing is there */
   inode: number;
+}
+
+/** A file of a layer that is written anew. */
+export interface NewFile {
+  entry: TarEntry;
+  content?: Buffer;
 }
 
 /** The layer that does an edit to a tree. Throws `file.*`, as `ImageFiles`, and `file.exists`, `file.notEmpty`. */
@@ -67,24 +73,36 @@ function written(tree: ImageTree, edit: Extract<Edit, { do: 'write' }>): AsyncIt
     if (!edit.create) throw refused('missing', edit.path);
     return entries([{ entry: newEntry(path, 0o644), content }]);
   }
-  const { type, mode, uid, gid } = tree.stat(inode);
+  const { type, mode } = tree.stat(inode);
   if (type === 'directory') throw refused('isFolder', edit.path);
   if (type !== 'file') throw refused('special', edit.path);
   if (!edit.overwrite) throw refused('exists', edit.path);
   const xattrs = new Map([...tree.xattrs(inode)].filter(([name]) => name !== 'security.capability'));
+  return entries(changedFile(tree, { path, inode }, { content, mode, xattrs }));
+}
+
+/** A file with other content under all its names; its owner stays, and its mode and attributes unless others are given. */
+export function changedFile(
+  tree: ImageTree,
+  { path, inode }: Place,
+  change: { content: Buffer; mode?: number | undefined; xattrs?: TarEntry['xattrs'] },
+): NewFile[] {
+  const { uid, gid, mode: old } = tree.stat(inode);
+  const { content, mode = old, xattrs = tree.xattrs(inode) } = change;
   const first: TarEntry = { ...newEntry(path, mode), uid, gid, xattrs };
   const others = withOtherNames(tree, [{ path, inode }]).slice(1);
   const links = others.map((other) => ({
     entry: { ...newEntry(other.path, mode), type: 'hardlink' as const, target: path },
   }));
-  return entries([{ entry: first, content }, ...links]);
+  return [{ entry: first, content }, ...links];
 }
 
-function newEntry(path: string, mode: number): TarEntry {
+export function newEntry(path: string, mode: number): TarEntry {
   return { path, encoding: 'latin1', type: 'file', mode, mtime: Date.now() / 1000 };
 }
 
-async function* entries(list: { entry: TarEntry; content?: Buffer }[]): AsyncGenerator<Uint8Array> {
+/** A tar of them. */
+export async function* entries(list: readonly NewFile[]): AsyncGenerator<Uint8Array> {
   for (const { entry, content = Buffer.alloc(0) } of list) {
     yield entryHeader(entry, content.length);
     yield content;
@@ -122,14 +140,14 @@ function free(tree: ImageTree, path: string): Place {
   return place;
 }
 
-function existing(tree: ImageTree, path: string): Place {
-  const place = placeOf(tree, path);
+export function existing(tree: ImageTree, path: string, options?: { follow: boolean }): Place {
+  const place = placeOf(tree, path, options);
   if (place.inode === 0) throw refused('missing', path);
   return place;
 }
 
 /** Of a last link the place that it leads to, with `follow`. */
-function placeOf(tree: ImageTree, path: string, { follow = false } = {}): Place {
+export function placeOf(tree: ImageTree, path: string, { follow = false } = {}): Place {
   const text = escapedBytes(path).toString('latin1').replace(/\/+$/, '');
   const slash = text.lastIndexOf('/');
   const name = text.slice(slash + 1);

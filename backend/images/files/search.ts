@@ -1,3 +1,4 @@
+import { StringDecoder } from 'node:string_decoder';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { treePaths } from '../tree/manifest.ts';
 import { pace } from '../pace.ts';
@@ -35,6 +36,8 @@ export interface FoundInImage {
 const MAX_FILE = 16 << 20;
 /** A NUL in so many bytes makes a file binary, as git has it. */
 const BINARY_PROBE = 8000;
+/** How much of a file is looked at in one turn of the event loop: a millisecond's work. */
+const PIECE = 256 << 10;
 const PER_FILE = 100;
 const MAX_PREVIEW = 200;
 const BEFORE = 60;
@@ -78,8 +81,7 @@ export async function searchTree(
       if (content === undefined) found.skipped++;
       else {
         found.searched++;
-        const haystack = folded(content, options.caseSensitive);
-        for (const match of linesWith(content, haystack, needle))
+        for await (const match of linesWith(content, needle, options.caseSensitive, control.signal))
           add(found, { path: absolute(bytes), ...match }, options.limit);
       }
     }
@@ -106,7 +108,7 @@ async function textOf(tree: ImageTree, inode: number): Promise<Buffer | undefine
   if (probe.includes(0)) return undefined;
   if (size === probe.length) return probe;
   const content = Buffer.allocUnsafe(size);
-  await tree.readCold(inode, 0, content, 0, size);
+  for (let at = 0; at < size; at += PIECE) await tree.readCold(inode, at, content, at, PIECE);
   return content;
 }
 
@@ -121,23 +123,79 @@ function folded(bytes: Buffer, caseSensitive: boolean): Buffer {
   return lower;
 }
 
-/** The first match of each line that has one. */
-function* linesWith(content: Buffer, haystack: Buffer, needle: Buffer): Generator<Omit<Match, 'path'>> {
-  let line = 1;
-  let counted = 0;
+/** The first match of each line that has one, in so many lines. Nodes are served between two pieces. */
+async function* linesWith(
+  content: Buffer,
+  needle: Buffer,
+  caseSensitive: boolean,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Omit<Match, 'path'>> {
+  const lines = new Lines(content);
+  let from = 0;
   let given = 0;
-  for (let at = haystack.indexOf(needle); at >= 0 && given < PER_FILE; given++) {
-    for (let end = content.indexOf(10, counted); end >= 0 && end < at; end = content.indexOf(10, counted)) {
-      line++;
-      counted = end + 1;
+  for (let piece = 0; piece < content.length && given < PER_FILE; piece += PIECE) {
+    if (piece > 0) await nextTurn();
+    signal?.throwIfAborted();
+    // A match may begin in one piece and end in the next one.
+    const haystack = folded(content.subarray(piece, piece + PIECE + needle.length - 1), caseSensitive);
+    for (; given < PER_FILE; given++) {
+      const at = haystack.indexOf(needle, Math.max(0, from - piece));
+      if (at < 0) break;
+      lines.pass(piece + at);
+      const { line, start } = lines;
+      const end = lines.endFrom(piece + at);
+      yield {
+        line,
+        column: await columnOf(content, start, piece + at),
+        preview: lines.preview(piece + at, end),
+      };
+      from = end + 1;
     }
-    const end = content.indexOf(10, at);
-    const stop = end < 0 ? content.length : end;
-    const before = content.subarray(counted, at).toString();
-    const start = Math.max(counted, at - BEFORE);
-    const preview = content.subarray(start, Math.min(stop, start + MAX_PREVIEW)).toString();
-    yield { line, column: before.length, preview: `${start > counted ? '…' : ''}${preview.trim()}` };
-    if (end < 0) return;
-    at = haystack.indexOf(needle, end + 1);
+    lines.pass(Math.min(piece + PIECE, content.length));
   }
+}
+
+/** Counts the lines of a text from its beginning on. */
+class Lines {
+  readonly #content: Buffer;
+  #passed = 0;
+  /** the line that `pass` has come to, and where it starts */
+  line = 1;
+  start = 0;
+
+  constructor(content: Buffer) {
+    this.#content = content;
+  }
+
+  pass(place: number): void {
+    const part = this.#content.subarray(0, place);
+    for (let at = part.indexOf(10, this.#passed); at >= 0; at = part.indexOf(10, at + 1)) {
+      this.line++;
+      this.start = at + 1;
+    }
+    this.#passed = place;
+  }
+
+  endFrom(place: number): number {
+    const end = this.#content.indexOf(10, place);
+    return end < 0 ? this.#content.length : end;
+  }
+
+  /** The line around a match, or a part of it. */
+  preview(at: number, end: number): string {
+    const start = Math.max(this.start, at - BEFORE);
+    const text = this.#content.subarray(start, Math.min(end, start + MAX_PREVIEW)).toString();
+    return `${start > this.start ? '…' : ''}${text.trim()}`;
+  }
+}
+
+/** Characters of UTF-16 between two places, as editors count. */
+async function columnOf(content: Buffer, start: number, end: number): Promise<number> {
+  const decoder = new StringDecoder('utf8');
+  let column = 0;
+  for (let at = start; at < end; at += PIECE) {
+    if (at > start) await nextTurn();
+    column += decoder.write(content.subarray(at, Math.min(at + PIECE, end))).length;
+  }
+  return column + decoder.end().length;
 }

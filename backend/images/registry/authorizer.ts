@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError } from '../../errors.ts';
 import { readAll } from './body.ts';
 import type { Credentials, CredentialSource } from './docker-config.ts';
@@ -95,7 +95,7 @@ export class Authorizer {
           headers: credentials ? { authorization: basicHeader(credentials) } : {},
           signal,
         });
-    const body = await readAll(response, MAX_TOKEN, this.#registry.label);
+    const body = await readAll(response, MAX_TOKEN, this.#registry);
     if (response.statusCode === 401 || response.statusCode === 403) return undefined;
     const token = response.statusCode === 200 ? tokenOf(body) : undefined;
     if (!token) throw this.#badIssuer(realm, response.statusCode);

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError } from '../../errors.ts';
 import { type Descriptor, MediaType } from '../oci.ts';
 import { Authorizer } from './authorizer.ts';
-import { readAll } from './body.ts';
+import { LEAST_PACE, type LeastPace, readAll } from './body.ts';
 import type { CredentialSource } from './docker-config.ts';
 import type { Registry } from './registries.ts';
 import { type Response, type SendOptions, Transport } from './transport.ts';
@@ -50,10 +50,17 @@ export interface CallOptions extends Omit<SendOptions, 'body'> {
 export class RegistryClient {
   readonly registry: Registry;
   readonly transport: Transport;
+  readonly pace: LeastPace;
   readonly #authorizer: Authorizer;
 
-  constructor(registry: Registry, credentials: CredentialSource, env?: NodeJS.ProcessEnv) {
+  constructor(
+    registry: Registry,
+    credentials: CredentialSource,
+    env?: NodeJS.ProcessEnv,
+    pace: LeastPace = LEAST_PACE,
+  ) {
     this.registry = registry;
+    this.pace = pace;
     this.transport = new Transport(registry, env);
     this.#authorizer = new Authorizer(registry, this.transport, credentials);
   }
@@ -92,7 +99,7 @@ export class RegistryClient {
       handled: [404],
       signal,
     });
-    const bytes = await readAll(response, MAX_MANIFEST, this.registry.label);
+    const bytes = await readAll(response, MAX_MANIFEST, this.registry, this.pace);
     if (response.statusCode === 404) return undefined;
     const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
     const stated = response.headers['docker-content-digest'];
@@ -107,7 +114,7 @@ export class RegistryClient {
   async document(repository: string, { digest, size }: Descriptor, signal?: AbortSignal): Promise<Buffer> {
     if (size > MAX_CONFIG) throw this.#tooLarge(size);
     const response = await this.call('GET', repository, `blobs/${digest}`, { signal });
-    const bytes = await readAll(response, size, this.registry.label);
+    const bytes = await readAll(response, size, this.registry, this.pace);
     if (`sha256:${createHash('sha256').update(bytes).digest('hex')}` === digest) return bytes;
     throw this.wrongDigest('a blob', digest);
   }
@@ -153,7 +160,7 @@ export class RegistryClient {
     for (let url: URL | undefined = first; url;) {
       seen.add(url.href);
       const response = await this.request('GET', url, scope, { handled: [404], signal });
-      const body = await readAll(response, MAX_PAGE, this.registry.label);
+      const body = await readAll(response, MAX_PAGE, this.registry, this.pace);
       if (response.statusCode === 404) break;
       for (const name of this.#page(body, namesOf)) names.add(name);
       if (names.size > MAX_NAMES) throw this.#tooMany();
@@ -216,7 +223,7 @@ export class RegistryClient {
   async #failure(response: Response, signal?: AbortSignal): Promise<BootyardError> {
     const status = response.statusCode;
     const reason = reasonOf(
-      await readAll(response, 64 << 10, this.registry.label).catch(() => Buffer.alloc(0)),
+      await readAll(response, 64 << 10, this.registry, this.pace).catch(() => Buffer.alloc(0)),
     );
     if (status === 401) return this.#denied(signal);
     const { label } = this.registry;

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { BootyardError } from '../../errors.ts';
 import type { Descriptor } from '../oci.ts';
 import { diskError } from '../staging.ts';
-import { brokenOff } from './body.ts';
+import { bodyOf, brokenOff } from './body.ts';
 import type { RegistryClient } from './client.ts';
 import type { Response } from './transport.ts';
 
@@ -20,7 +20,7 @@ export interface Download {
   onBytes: (count: number) => void;
 }
 
-/** Attempts in a row that bring nothing, and all attempts together. */
+/** Attempts in a row that bring hardly anything, and all attempts together. */
 const FRUITLESS = 5;
 const ATTEMPTS = 100;
 const FIRST_PAUSE_MS = 200;
@@ -64,7 +64,7 @@ async function complete(download: Download, part: PartialBlob): Promise<void> {
       await fetchRest(download, part);
     } catch (error) {
       signal.throwIfAborted();
-      fruitless = part.size > before ? 0 : fruitless + 1;
+      fruitless = part.size - before >= download.client.pace.bytes ? 0 : fruitless + 1;
       const isPassing = error instanceof BootyardError && PASSING.has(error.code);
       if (!isPassing || fruitless >= FRUITLESS || attempt >= ATTEMPTS) throw error;
       await delay(FIRST_PAUSE_MS * 2 ** fruitless, undefined, { signal });
@@ -85,7 +85,7 @@ async function fetchRest(download: Download, part: PartialBlob): Promise<void> {
     if (response.statusCode === 416) return;
     const stated = Number(response.headers['content-length'] ?? Number.NaN);
     if (!Number.isNaN(stated) && stated !== part.total - part.size) throw wrongSize(client, blob);
-    for await (const chunk of bodyOf(response, client)) {
+    for await (const chunk of bodyOf(response, client.registry, client.pace)) {
       if (part.size + chunk.length > part.total) throw wrongSize(client, blob);
       await part.append(chunk);
       onBytes(part.size);
@@ -103,14 +103,6 @@ function isRest(response: Response, part: PartialBlob): boolean {
   const range = response.headers['content-range'];
   const start = /^bytes (\d+)-/.exec(typeof range === 'string' ? range : '')?.[1];
   return response.statusCode === 206 && Number(start) === part.size;
-}
-
-async function* bodyOf(response: Response, client: RegistryClient): AsyncGenerator<Buffer> {
-  try {
-    for await (const chunk of response.body as AsyncIterable<Buffer>) yield chunk;
-  } catch (error) {
-    throw brokenOff(client.registry.label, error);
-  }
 }
 
 function wrongSize({ registry }: RegistryClient, { digest, size }: Descriptor): BootyardError {

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError } from '../../errors.ts';
 import { MediaType } from '../oci.ts';
 import { readAll } from './body.ts';
@@ -35,7 +35,7 @@ export async function hubUsers(client: RegistryClient, signal?: AbortSignal): Pr
     const query = `/v2/search/repositories/?query=${REPOSITORY}&page=${page}&page_size=${PAGE}`;
     const url = new URL(query, client.registry.searchUrl);
     const response = await client.transport.send('GET', url, { signal });
-    const body = await readAll(response, MAX_ANSWER, client.registry.label);
+    const body = await readAll(response, MAX_ANSWER, client.registry);
     const { results, next } = response.statusCode === 200 ? searchPage(body) : badSearch(response.statusCode);
     for (const { repo_name: name } of results) {
       const [user, repository] = name.split('/');

@@ -1,18 +1,23 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
-import { Descriptor } from '../oci.ts';
+import * as z from 'zod';
+import { Descriptor, Digest } from '../oci.ts';
 
-/** How registries keep a layer whose tar is in the store: compressed, and in which repositories it was seen. */
+/** How others keep a layer whose tar is in the store. */
 const KnownBlob = z.object({
-  blob: Descriptor,
+  /** what registries have, compressed */
+  blob: Descriptor.optional(),
+  /** where it was seen */
   places: z.array(z.object({ host: z.string(), repository: z.string() })),
+  /** by which Docker asks a registry for it, the latest first */
+  docker: z.array(Digest).default([]),
 });
 type KnownBlob = z.infer<typeof KnownBlob>;
 type Place = KnownBlob['places'][number];
 
 const MAX_PLACES = 8;
+const MAX_DIGESTS = 8;
 /** OCI's media types of layers (image-spec 1.1, "layer.md") for what Docker and OCI call the same. */
 const OCI_TYPES: Record<string, string> = {
   'application/vnd.docker.image.rootfs.diff.tar.gzip': 'application/vnd.oci.image.layer.v1.tar+gzip',
@@ -20,8 +25,8 @@ const OCI_TYPES: Record<string, string> = {
 };
 
 /**
- * A folder with what is known of layers, by the digest of their tar (64 hex digits): a layer that a registry has is then
- * neither compressed nor sent again. It is a cache: what cannot be read is not known.
+ * A folder with what is known of layers, by the digest of their tar (64 hex digits): a layer that a registry or Docker
+ * has is then neither compressed nor sent again. It is a cache: what cannot be read is not known.
  */
 export class KnownBlobs {
   readonly #folder: string;
@@ -39,14 +44,25 @@ export class KnownBlobs {
   }
 
   put(tar: string, { mediaType, digest, size }: Descriptor, place: Place): void {
-    const known = this.get(tar);
-    const others = known?.blob.digest === digest ? known.places : [];
+    const { blob, places = [], docker = [] } = this.get(tar) ?? {};
+    const others = blob?.digest === digest ? places : [];
     const isOther = (other: Place): boolean =>
       other.host !== place.host || other.repository !== place.repository;
-    const entry: KnownBlob = {
+    this.#write(tar, {
       blob: { mediaType: OCI_TYPES[mediaType] ?? mediaType, digest, size },
       places: [place, ...others.filter(isOther)].slice(0, MAX_PLACES),
-    };
+      docker,
+    });
+  }
+
+  putDocker(tar: string, digest: string): void {
+    const known = this.get(tar) ?? { places: [], docker: [] };
+    if (known.docker[0] === digest) return;
+    const others = known.docker.filter((other) => other !== digest);
+    this.#write(tar, { ...known, docker: [digest, ...others].slice(0, MAX_DIGESTS) });
+  }
+
+  #write(tar: string, entry: KnownBlob): void {
     mkdirSync(this.#folder, { recursive: true });
     const temporary = join(this.#folder, `.${randomBytes(6).toString('hex')}`);
     writeFileSync(temporary, JSON.stringify(entry));

@@ -90,13 +90,13 @@ class LayerPush {
 
   /** The blob that the registry has of a layer, or gets from another repository of its own. */
   async #there({ digest }: Layer, signal: AbortSignal): Promise<Descriptor | undefined> {
-    const known = this.#known.get(digest);
+    const { blob, places = [] } = this.#known.get(digest) ?? {};
     const { client, repository } = this.#to;
-    if (!known) return undefined;
-    if (await client.hasBlob(repository, known.blob.digest, signal)) return known.blob;
+    if (!blob) return undefined;
+    if (await client.hasBlob(repository, blob.digest, signal)) return blob;
     const own = client.place(repository);
-    const from = known.places.find((place) => place.host === own.host && place.repository !== own.repository);
-    if (from && (await this.#mounted(known.blob.digest, from.repository, signal))) return known.blob;
+    const from = places.find((place) => place.host === own.host && place.repository !== own.repository);
+    if (from && (await this.#mounted(blob.digest, from.repository, signal))) return blob;
     return undefined;
   }
 

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError, systemCode } from '../../errors.ts';
 
 /** A registry that images are cloned from and published to, under a label that stands in clonable links. */

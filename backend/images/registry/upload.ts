@@ -250,7 +250,7 @@ export async function putManifest(
     body: () => bytes,
     signal,
   });
-  await readAll(response, MAX_ANSWER, client.registry.label);
+  await readAll(response, MAX_ANSWER, client.registry);
   const digest = digestOf(bytes);
   checkDigest(client, response.headers['docker-content-digest'], digest);
   return digest;

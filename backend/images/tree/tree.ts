@@ -7,6 +7,7 @@ import type { FileSource } from '../../protocols/file-source.ts';
 import type { ExportTree } from '../../protocols/nfs/export-tree.ts';
 import type { SparsePiece } from '../tar/sparse.ts';
 import { scanTarSync } from '../tar/tar-scan.ts';
+import type { ReadRecord } from './read-record.ts';
 import { Fattr, FATTR_SIZE, findEntry, type PackedTree, type TreeArrays } from './tree-arrays.ts';
 
 export type FileType = 'file' | 'directory' | 'symlink' | 'char' | 'block' | 'fifo' | 'socket';
@@ -67,6 +68,8 @@ export class ImageTree implements ExportTree {
   readonly #layers: readonly LayerFile[];
   readonly #holder: Holder | undefined;
   #closed = false;
+  /** Where reads of files and links are noted, if anywhere. */
+  reads: ReadRecord | undefined;
 
   /** `layers`, lowest first, and `holder` have been retained for this tree; `close` releases them. */
   constructor(id: bigint, packed: PackedTree, layers: readonly LayerFile[], holder?: Holder) {
@@ -121,6 +124,9 @@ export class ImageTree implements ExportTree {
     const entry = findEntry(this.#arrays, directory, bytes, start, end);
     return entry === -1 ? 0 : this.entryInode(entry);
   }
+  isDirectory(inode: number): boolean {
+    return this.#type(inode) === EntryType.directory;
+  }
   parent(directory: number): number {
     return this.#arrays.parent[directory] ?? 0;
   }
@@ -141,11 +147,13 @@ export class ImageTree implements ExportTree {
   }
   linkTarget(inode: number): Uint8Array {
     if (this.#type(inode) !== EntryType.symlink) return new Uint8Array(0);
+    this.reads?.note(inode, 0);
     return this.#arrays.links.subarray(this.#arrays.first[inode], this.#arrays.last[inode]);
   }
 
   read(inode: number, position: number, target: Uint8Array, at: number, length: number): number {
     const count = this.#readable(inode, position, length);
+    this.reads?.note(inode, count);
     const plain = this.#plain(inode);
     if (plain && count > 0) plain.readAt((this.#arrays.data[inode] ?? 0) + position, target, at, count);
     if (plain) return count;
@@ -174,6 +182,7 @@ export class ImageTree implements ExportTree {
     length: number,
   ): Promise<number> {
     const count = this.#readable(inode, position, length);
+    this.reads?.note(inode, count);
     const reads: Promise<void>[] = [];
     this.#spans(inode, position, count, target, at, (layer, from, to, bytes) => {
       reads.push(layer.readAtCold(from, target, to, bytes));

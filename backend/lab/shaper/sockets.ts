@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A network card whose links are shaped. */
 export const ShapedCard = z.object({

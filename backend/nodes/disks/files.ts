@@ -1,6 +1,6 @@
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError, systemCode } from '../../errors.ts';
 import { hasOwnLayout, isExt4 } from './table.ts';
 import { DISK_TEMPLATES, type DiskSpec, type DiskTemplate } from './setting.ts';

@@ -1,6 +1,6 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError, systemCode } from '../../errors.ts';
 
 /** A copy of an image on a disk of a node, as the node described it in its last hybrid boot. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError } from '../../errors.ts';
 import { applyDisks, freeSpaceWarning, type ReadyDisk } from './apply.ts';
 import { forgetReplaced, listDisks, markAttached, removeDisk } from './files.ts';

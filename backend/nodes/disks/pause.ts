@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Machine } from '../machine.ts';
 import type { QmpEvent } from '../qmp.ts';
 

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { tryTool } from '../../lab/tool.ts';
 import { diskTool } from './tools.ts';
 import type { DiskTemplate } from './setting.ts';

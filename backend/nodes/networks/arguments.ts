@@ -3,6 +3,7 @@ import { escapeOption } from '../qemu-option.ts';
 
 /** A network card of a machine. */
 export interface NetworkCard {
+  network: string;
   mac: string;
   tap: string;
   /** what the names of the shaper's sockets begin with, when its links are shaped */

@@ -3,21 +3,16 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endShaper, shaperEnd, startShaper } from '../../lab/shaper/shaper.ts';
-import type { NodeNetwork } from '../parts.ts';
-import type { NodeRecord } from '../registry.ts';
+import { NodeCaptures, type NodeCapturesParts } from '../captures/node-captures.ts';
+import type { SupervisorParts } from '../parts.ts';
 import type { FullSettings } from '../settings.ts';
 import type { NetworkCard } from './arguments.ts';
 import { MAIN_NETWORK, parseNetworks, type NetworkSpec, type Restrictions } from './setting.ts';
 
 const END_MS = 3_000;
 
-export interface NodeNetworksParts {
-  record: NodeRecord;
-  /** the node's folder */
-  folder: string;
-  /** the lab's folder of sockets */
-  run: string;
-  network: NodeNetwork;
+export interface NodeNetworksParts extends Omit<NodeCapturesParts, 'networks' | 'log'> {
+  parts: Pick<SupervisorParts, 'network' | 'paths' | 'log'>;
 }
 
 /**
@@ -25,10 +20,12 @@ export interface NodeNetworksParts {
  * restrictions. Addresses of further cards are made up once for each network, and kept in the node's folder.
  */
 export class NodeNetworks {
+  readonly captures: NodeCaptures;
   readonly #parts: NodeNetworksParts;
 
   constructor(parts: NodeNetworksParts) {
     this.#parts = parts;
+    this.captures = new NodeCaptures({ ...parts, networks: this, log: (line) => parts.parts.log(line) });
   }
 
   /**
@@ -36,13 +33,13 @@ export class NodeNetworks {
    * the lab's network is off until `connect`.
    */
   async attach(settings: FullSettings, isCut = false): Promise<NetworkCard[]> {
-    const { folder, network } = this.#parts;
+    const { network } = this.#parts.parts;
+    const { folder } = this.#parts;
     const { networks } = settings;
     const specs = parseNetworks(networks);
     await this.#removeTaps(specs.map(({ name }) => name));
-    const cards = specs.map((spec, index) => this.#card(spec, index));
-    for (const [index, { tap }] of cards.entries()) {
-      const name = specs[index]?.name ?? MAIN_NETWORK;
+    const cards = this.cards(settings);
+    for (const { tap, network: name } of cards) {
       if (name === MAIN_NETWORK) await this.#joinLab(tap, settings, isCut);
       else await network.joinNetwork(tap, name);
     }
@@ -53,16 +50,22 @@ export class NodeNetworks {
     return cards;
   }
 
-  /** Ends that the node is cut off from the lab. */
-  connect(settings: FullSettings): Promise<void> {
-    return this.#joinLab(tapOf(this.#parts.record.mac), settings, false);
+  /** What `attach` makes for these settings. */
+  cards({ networks }: FullSettings): NetworkCard[] {
+    return parseNetworks(networks).map((spec, index) => this.#card(spec, index));
+  }
+
+  /** Ends that the node is cut off from the lab, or begins it: no frame passes, and its card keeps its carrier. */
+  connect(settings: FullSettings, isCut = false): Promise<void> {
+    return this.#joinLab(tapOf(this.#parts.record.mac), settings, isCut);
   }
 
   /** Removes all taps; the machine must have ended, and its shaper with it. */
   async detach(): Promise<void> {
-    const { folder, network, record } = this.#parts;
+    const { folder, record, parts } = this.#parts;
+    await this.captures.end();
     await this.#removeTaps([]);
-    await network.removeTap(tapOf(record.mac));
+    await parts.network.removeTap(tapOf(record.mac));
     await endShaper(folder);
   }
 
@@ -79,18 +82,19 @@ export class NodeNetworks {
 
   #joinLab(tap: string, { netsetup }: FullSettings, isCut: boolean): Promise<void> {
     const { mac, ip } = this.#parts.record;
-    return this.#parts.network.addTap(tap, { mac, ip, nat: netsetup === 'NAT' }, isCut);
+    return this.#parts.parts.network.addTap(tap, { mac, ip, nat: netsetup === 'NAT' }, isCut);
   }
 
   #card({ name, restrictions }: NetworkSpec, index: number): NetworkCard {
-    const { record, run } = this.#parts;
+    const { record, parts } = this.#parts;
     const isMain = name === MAIN_NETWORK;
     const mac = isMain ? record.mac : this.#macOf(name);
     const isShaped = Object.keys(restrictions).length > 0;
     return {
+      network: name,
       mac,
       tap: isMain ? tapOf(mac) : extraTapOf(mac),
-      shaper: isShaped ? join(run, `${record.mac.replaceAll(':', '')}.${index}`) : undefined,
+      shaper: isShaped ? join(parts.paths.run, `${record.mac.replaceAll(':', '')}.${index}`) : undefined,
     };
   }
 
@@ -100,7 +104,7 @@ export class NodeNetworks {
     if (!existsSync(join(folder, 'networks'))) return;
     for (const file of readdirSync(join(folder, 'networks'))) {
       const name = file.replace(/\.mac$/, '');
-      if (!except.includes(name)) await this.#parts.network.removeTap(extraTapOf(this.#macOf(name)));
+      if (!except.includes(name)) await this.#parts.parts.network.removeTap(extraTapOf(this.#macOf(name)));
     }
   }
 

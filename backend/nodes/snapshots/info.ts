@@ -1,6 +1,9 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { SnapshotRecord } from '../../state/snapshot-records.ts';
 import { StartedMachine } from '../registry.ts';
+
+/** A name of a user's choice; `node create --from` splits at the @. */
+export const SNAPSHOT_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 
 export const SnapshotInfo = z.object({
   name: z.string(),

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BootyardError } from '../../errors.ts';
 import { exists } from '../disks/files.ts';
 import type { Machine } from '../machine.ts';

@@ -13,11 +13,9 @@ import type { NodeRecord, StartedMachine } from '../registry.ts';
 import { megabytes, withDefaults } from '../settings.ts';
 import { copyDisks, syncAll, usedBytes } from './disk-copies.ts';
 import { goOnAfterSave, prepareGuest } from './guest.ts';
-import { snapshotInfo, type SnapshotInfo } from './info.ts';
+import { snapshotInfo, type SnapshotInfo, SNAPSHOT_NAME } from './info.ts';
 import { saveState, type WorkControl } from './machine-state.ts';
 
-/** A name of a user's choice; `node create --from` splits at the @. */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 /** Free room that saving leaves on the host's disk, bytes. */
 const RESERVE = 64 * 1024 * 1024;
 /** How long QEMU, which may wait for the host's disk, is asked to let a machine go on. */
@@ -73,7 +71,7 @@ export class NodeSnapshots {
 
   /** Throws `snapshot.name` or `snapshot.exists` when a new snapshot cannot have this name. */
   checkName(name: string): void {
-    if (!NAME.test(name)) {
+    if (!SNAPSHOT_NAME.test(name)) {
       throw new BootyardError(
         'snapshot.name',
         `'${name}' cannot name a snapshot: take up to 64 letters, digits and _ . -, a letter or digit first.`,

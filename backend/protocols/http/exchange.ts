@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { messageOf } from '../../errors.ts';
 import type { TransferEvent } from '../../events/bus.ts';
-import type { FileSource } from '../file-source.ts';
+import { originOf, type FileSource } from '../file-source.ts';
 import { BodySender } from './body.ts';
 import type { ResolveBootFile, Resolved } from './parts.ts';
 import { parseRange, type ByteRange } from '../range.ts';
@@ -87,7 +87,7 @@ export class Exchange {
   async #sendBody(target: BootTarget, source: FileSource, range: ByteRange, socket: Socket): Promise<void> {
     const path = target.asked;
     const status = this.#response.statusCode;
-    this.#report({ phase: 'start', path, bytes: source.size, status });
+    this.#report({ phase: 'start', path, bytes: source.size, status, ...originOf(source) });
     // The head and the first block leave together; the rest of the body passes the response by.
     socket.cork();
     this.#response.flushHeaders();

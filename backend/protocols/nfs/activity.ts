@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Publish } from '../../events/bus.ts';
 
 const INTERVAL_MS = 1000;
@@ -10,20 +11,23 @@ interface Totals {
 
 /** Publishes the totals of one connection: at most once a second while they grow, and at its end. */
 export class Activity {
-  readonly #client: string;
+  readonly client: string;
   readonly #totals: Totals;
   readonly #publish: Publish;
+  readonly #connection = randomBytes(6).toString('hex');
+  #since = 0;
   #published = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(client: string, totals: Totals, publish: Publish) {
-    this.#client = client;
+    this.client = client;
     this.#totals = totals;
     this.#publish = publish;
   }
 
   /** Cheap; called after each batch of requests. */
   note(): void {
+    if (this.#since === 0) this.#since = Date.now();
     if (this.#timer || this.#totals.operations === this.#published) return;
     this.#timer = setTimeout(this.#tell, INTERVAL_MS).unref();
   }
@@ -38,6 +42,7 @@ export class Activity {
     this.#timer = undefined;
     const { operations, bytesRead } = this.#totals;
     this.#published = operations;
-    this.#publish({ kind: 'nfs', client: this.#client, operations, bytesRead });
+    const [connection, since] = [this.#connection, this.#since];
+    this.#publish({ kind: 'nfs', client: this.client, operations, bytesRead, connection, since });
   };
 }

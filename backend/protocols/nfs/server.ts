@@ -38,6 +38,8 @@ export class NfsServer {
   readonly #udpClients: UdpClients;
   readonly #tcp: TcpService[] = [];
   readonly #udp: UdpService[] = [];
+  /** of the TCP connections that are open */
+  readonly #activities = new Set<Activity>();
 
   constructor(parts: NfsServerParts) {
     this.#parts = parts;
@@ -68,6 +70,8 @@ export class NfsServer {
 
   /** A node is off: its connections are reset, its mounts forgotten. */
   dropClient(address: string): void {
+    // Whoever drops a node wants its totals now, and not when the sockets have closed.
+    for (const activity of this.#activities) if (activity.client === address) activity.end();
     for (const service of this.#tcp) service.dropClient(address);
     this.#udpClients.drop(address);
     this.#mount.dropClient(address);
@@ -98,6 +102,9 @@ export class NfsServer {
   #serve(socket: Socket, client: string, programs: readonly RpcProgram[]): void {
     const { exports, publish } = this.#parts;
     const call = new RpcCall(client, 'tcp', new HandleResolver(client, exports), TCP_DATA);
-    new TcpConnection(socket, call, programs, this.#pool, new Activity(client, call, publish));
+    const activity = new Activity(client, call, publish);
+    this.#activities.add(activity);
+    socket.on('close', () => this.#activities.delete(activity));
+    new TcpConnection(socket, call, programs, this.#pool, activity);
   }
 }

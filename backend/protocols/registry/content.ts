@@ -11,6 +11,11 @@ export interface ServedBlob {
   /** bytes */
   size: number;
 }
+/** One that need not be sent, but is not to be had. */
+export interface PresentBlob {
+  file?: undefined;
+  size: number;
+}
 export interface PushedManifest extends ServedManifest {
   repository: string;
   /** a tag or a digest */
@@ -24,7 +29,7 @@ export interface RegistryContent {
   names(): { repository: string; tag: string }[];
   /** A manifest in the forms in which it can be had, the best one first; none when it is unknown. */
   manifests(repository: string, reference: string): ServedManifest[];
-  blob(hex: string): ServedBlob | undefined;
+  blob(hex: string): ServedBlob | PresentBlob | undefined;
   /** Takes a complete blob whose digest is right; the file is the content's then. */
   takeBlob(file: string, hex: string): void;
   /** Takes a manifest, and under a tag the image that it describes. Throws `RegistryError`. */

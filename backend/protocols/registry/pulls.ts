@@ -82,8 +82,12 @@ export async function sendBlob(
   hex: string,
 ): Promise<void> {
   const blob = content.blob(hex);
-  if (!blob) throw new RegistryError('BLOB_UNKNOWN', 'There is no such blob.');
-  const { size } = blob;
+  const isHead = request.method === 'HEAD';
+  if (!blob || (blob.file === undefined && !isHead))
+    throw new RegistryError('BLOB_UNKNOWN', 'There is no such blob.');
+  const { file, size } = blob;
+  const common = { 'Content-Type': 'application/octet-stream', 'Docker-Content-Digest': `sha256:${hex}` };
+  if (file === undefined) return void response.writeHead(200, { ...common, 'Content-Length': size }).end();
   const range = parseRange(request.headers.range, size);
   if (range === 'unsatisfiable') {
     throw new RegistryError('SIZE_INVALID', `The blob has ${size} bytes.`, {
@@ -92,16 +96,15 @@ export async function sendBlob(
     });
   }
   const { first, last } = range ?? { first: 0, last: size - 1 };
-  const handle = await open(blob.file, 'r');
+  const handle = await open(file, 'r');
   try {
     response.writeHead(range ? 206 : 200, {
-      'Content-Type': 'application/octet-stream',
+      ...common,
       'Content-Length': last - first + 1,
       'Accept-Ranges': 'bytes',
-      'Docker-Content-Digest': `sha256:${hex}`,
       ...(range ? { 'Content-Range': `bytes ${first}-${last}/${size}` } : {}),
     });
-    if (request.method === 'HEAD' || size === 0) return void response.end();
+    if (isHead || size === 0) return void response.end();
     const bytes = handle.createReadStream({
       start: first,
       end: last,

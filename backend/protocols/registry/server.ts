@@ -1,9 +1,11 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { messageOf } from '../../errors.ts';
 import { listenOn, portError } from '../bind.ts';
 import { ClientConnections } from '../client-connections.ts';
 import { EventShares } from '../event-shares.ts';
 import type { RegistryContent } from './content.ts';
+import { Door } from './door.ts';
 import { RegistryError } from './errors.ts';
 import { type Call, sendBlob, sendJson, sendManifest, sendNames } from './pulls.ts';
 import { addChunk, beginUpload, completeUpload, type PushParts, putManifest, tellUpload } from './pushes.ts';
@@ -19,6 +21,8 @@ export interface RegistryServerParts {
   /** says of a client (IPv4 address) that it may push; the others may pull */
   mayPush: (client: string) => boolean;
   log: (line: string) => void;
+  /** for clients that want TLS, PEM; those that want none are served on the same port */
+  tls?: { key: string; cert: string };
   limits?: Partial<UploadLimits>;
 }
 
@@ -35,7 +39,7 @@ const MOST_IN_ALL = 512;
  */
 export class RegistryServer {
   readonly #parts: RegistryServerParts;
-  readonly #server: Server;
+  readonly #door: Door;
   readonly #uploads: Uploads;
   readonly #push: PushParts;
   readonly #connections = new ClientConnections(MOST_PER_CLIENT);
@@ -46,26 +50,29 @@ export class RegistryServer {
     this.#parts = parts;
     this.#uploads = new Uploads(parts.uploads, parts.limits);
     this.#push = { content: parts.content, uploads: this.#uploads };
-    this.#server = createServer({
-      headersTimeout: HEAD_MS,
-      // A layer takes its time; what does not move is ended by the idle limit, what takes for ever by that of uploads.
-      requestTimeout: 0,
-      connectionsCheckingInterval: HEAD_MS / 2,
-      keepAliveTimeout: IDLE_MS,
-      requireHostHeader: false,
-      noDelay: true,
-      maxHeaderSize: 16 * 1024,
+    this.#door = new Door({
+      options: {
+        headersTimeout: HEAD_MS,
+        // A layer takes its time; what does not move is ended by the idle limit, what takes for ever by that of uploads.
+        requestTimeout: 0,
+        connectionsCheckingInterval: HEAD_MS / 2,
+        keepAliveTimeout: IDLE_MS,
+        requireHostHeader: false,
+        maxHeaderSize: 16 * 1024,
+      },
+      tls: parts.tls,
+      patience: HEAD_MS,
+      idle: IDLE_MS,
+      serve: (request, response) => void this.#serve({ request, response }),
     });
-    this.#server.timeout = IDLE_MS;
-    this.#server.maxConnections = MOST_IN_ALL;
-    this.#server.on('connection', (socket) => this.#connections.admit(socket));
-    this.#server.on('request', (request, response) => void this.#serve({ request, response }));
+    this.#door.server.maxConnections = MOST_IN_ALL;
+    this.#door.server.prependListener('connection', (socket) => this.#connections.admit(socket));
   }
 
   /** Throws `registry.port` when the port cannot be had. */
   async start(): Promise<void> {
     const { address, port } = this.#parts;
-    await listenOn(this.#server, address, port).catch((error: unknown) => {
+    await listenOn(this.#door.server, address, port).catch((error: unknown) => {
       throw portError(error, { name: 'Registry', transport: 'TCP', address, port });
     });
     this.#sweeper = setInterval(() => this.#uploads.sweep(), SWEEP_MS).unref();
@@ -73,17 +80,17 @@ export class RegistryServer {
 
   /** The port that it got, where 0 was asked for. */
   get port(): number {
-    const address = this.#server.address();
+    const address = this.#door.server.address();
     return typeof address === 'object' && address !== null ? address.port : this.#parts.port;
   }
 
   async close(): Promise<void> {
     clearInterval(this.#sweeper);
-    if (this.#server.listening) {
-      const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-      this.#server.closeAllConnections();
-      await closed;
-    }
+    const { server } = this.#door;
+    const closed = server.listening ? once(server, 'close') : undefined;
+    this.#door.close();
+    this.#connections.closeAll();
+    await closed;
     this.#uploads.close();
   }
 

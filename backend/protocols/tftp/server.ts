@@ -3,7 +3,7 @@ import { bindUdp, portError } from '../bind.ts';
 import { messageOf } from '../../errors.ts';
 import type { Publish, TransferEvent } from '../../events/bus.ts';
 import { EventShares } from '../event-shares.ts';
-import type { FileSource } from '../file-source.ts';
+import { originOf, type FileSource } from '../file-source.ts';
 import { negotiate } from './negotiate.ts';
 import type { Negotiated } from './negotiate.ts';
 import { netasciiSource } from './netascii.ts';
@@ -201,7 +201,12 @@ export class TftpServer {
       this.#onEnd(running, session, end),
     );
     running.session = session;
-    this.#publish(running, { phase: 'start', path: running.path, bytes: source.size });
+    this.#publish(running, {
+      phase: 'start',
+      path: running.path,
+      bytes: source.size,
+      ...originOf(source),
+    });
     session.start();
   }
 

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { contextTar, SENT_DOCKERFILE, sourceIn } from '../../../backend/images/build/context.ts';
@@ -23,6 +25,17 @@ async function tar(place = folder): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of contextTar(place, 'FROM x\n')) chunks.push(chunk);
   return Buffer.concat(chunks);
+}
+
+async function serve(answer: RequestListener): Promise<Server> {
+  const server = createServer(answer).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+function urlOf(server: Server): string {
+  const address = server.address();
+  return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
 }
 
 /** What GNU tar reads of it. */
@@ -145,7 +158,29 @@ describe('a repository', () => {
     }
   });
 
-  it.each(['--upload-pack=touch', '', 'https://a b', 'x#-f', 'x#y#z'])('%j is no URL', (text) => {
+  it('gets the password of its URL, which nobody else gets or sees', async () => {
+    const asked: (string | undefined)[] = [];
+    const elsewhere = await serve((request, response) => {
+      asked.push(`elsewhere: ${request.headers.authorization}`);
+      response.writeHead(404).end();
+    });
+    const server = await serve((request, response) => {
+      asked.push(request.headers.authorization);
+      response.writeHead(302, { location: `${urlOf(elsewhere)}${request.url}` }).end();
+    });
+    const said: string[] = [];
+    try {
+      const url = parseGitUrl(urlOf(server).replace('//', '//me:p%40ss@'));
+      const fetched = fetchRepository(url, folder, { ...quiet, onOutput: (text) => said.push(text) });
+      await expect(fetched).rejects.toThrow(/^http:\/\/127\.0\.0\.1:\d+\/ cannot be fetched: /);
+      expect(asked).toEqual([`Basic ${btoa('me:p@ss')}`, 'elsewhere: undefined']);
+      expect(`${said.join('')}${url.url}`).not.toMatch(/p(%40|@)ss/);
+    } finally {
+      for (const each of [server, elsewhere]) each.close();
+    }
+  });
+
+  it.each(['--upload-pack=touch', '', 'https://a b', 'http://', 'x#-f', 'x#y#z'])('%j is no URL', (text) => {
     expect(() => parseGitUrl(text)).toThrow(/is no URL of a git repository/);
   });
 

@@ -5,6 +5,7 @@ import {
   nodeSteps,
   parseDockerfile,
   partOf,
+  refuseHereDocuments,
   stepInstruction,
   withImages,
 } from '../../../backend/images/build/dockerfile.ts';
@@ -110,6 +111,76 @@ describe('a Dockerfile', () => {
     ['Step 99/99 : RUN', undefined],
   ])('knows the line of the step that a builder says: %s', (said, line) => {
     expect(stepInstruction(parseDockerfile(TWO_STAGES), said)?.line).toBe(line);
+  });
+});
+
+const DOCUMENTS = `FROM a
+RUN <<EOF cat 3<<-'END' && \\
+  echo "<<no" $((1<<3)) <<<word
+FROM in-a-document
+# kept \\
+EOF
+\tRUN too
+\tEND
+COPY --from=x <<"A B" /there
+COPY --from=x
+A B
+ONBUILD ADD <<O /o
+O
+ENV X=<<EOF
+RUN ["cat", "<<EOF"]
+CMD ls
+`;
+
+describe('here-documents', () => {
+  it('belong to the instruction before them, whatever is in them', () => {
+    const { stages } = parseDockerfile(DOCUMENTS);
+    expect(stages.length).toBe(1);
+    expect(stages[0].instructions.map(({ line, endLine, keyword }) => [line, endLine, keyword])).toEqual([
+      [2, 8, 'RUN'],
+      [9, 11, 'COPY'],
+      [12, 13, 'ONBUILD'],
+      [14, 14, 'ENV'],
+      [15, 15, 'RUN'],
+      [16, 16, 'CMD'],
+    ]);
+    expect(stages[0].instructions[0]?.documents?.map(({ content }) => content)).toEqual([
+      'FROM in-a-document\n# kept \\\n',
+      'RUN too\n',
+    ]);
+  });
+
+  it('keep what looks like the name of an image', () => {
+    const sent = withImages(parseDockerfile(DOCUMENTS), new Map([['x', 'local/x:1']])).split('\n');
+    expect(sent.slice(8, 10)).toEqual(['COPY --from=local/x:1 <<"A B" /there', 'COPY --from=x']);
+    expect(sent.slice(0, 8)).toEqual(DOCUMENTS.split('\n').slice(0, 8));
+  });
+
+  it.each([
+    ['RUN --on-node <<EOF\necho one\necho $TWO\nEOF', 'echo one\necho $TWO'],
+    ['RUN --on-node <<-E\n\techo one\n\tE', 'echo one'],
+    ['RUN --on-node cat <<E > /x\none\nE', 'cat <<E > /x\none\nE'],
+  ])('of a step on a node are its script, or of its shell: %j', (text, command) => {
+    const dockerfile = parseDockerfile(`FROM a\n${text}\nRUN two`);
+    const [step] = nodeSteps(dockerfile);
+    expect(step).toEqual({ line: 2, command });
+    const lines = text.split('\n').length;
+    expect(partOf(dockerfile, { after: step, base: 'b' })).toBe(`FROM b${'\n'.repeat(lines + 1)}RUN two`);
+    expect(() => refuseHereDocuments(dockerfile)).not.toThrow();
+  });
+
+  it.each([
+    ['RUN cat <<EOF\none', 'the here-document <<EOF has no end EOF.'],
+    ['RUN --on-node <<E\n#!/usr/bin/perl\nE', 'takes a script of the shell'],
+    ['COPY <<E /x\none\nE', '<<E begins a here-document, which the builder'],
+  ])('%j is refused', (text, what) => {
+    const read = (): void => {
+      const dockerfile = parseDockerfile(`FROM a\n${text}`);
+      nodeSteps(dockerfile);
+      refuseHereDocuments(dockerfile);
+    };
+    expect(read).toThrow(what);
+    expect(read).toThrow(expect.objectContaining({ data: { line: 2 } }));
   });
 });
 

@@ -38,6 +38,13 @@ const withoutModule = (name: string) => ({
   remove: [`${MODULES}/${name}`],
 });
 
+/** Its header counts 16 bytes more than there are. */
+function cutOff(): Buffer {
+  const kernel = bzImage();
+  kernel.writeUInt32LE(Math.ceil(kernel.length / 16), 0x1f4);
+  return kernel;
+}
+
 const cases: LintCase[] = [
   ['none', { remove: [`${PC}/kernel`] }, [['kernel.missing', KERNEL, 'no kernel at']]],
   ['a text', put(`${PC}/kernel`, Buffer.from('hello')), [['kernel.format', KERNEL, 'is no kernel']]],
@@ -50,6 +57,7 @@ const cases: LintCase[] = [
     put(`${PC}/kernel`, bzImage(RELEASE, 0)),
     [['kernel.architecture', KERNEL, 'a kernel for 386']],
   ],
+  ['that is cut off', put(`${PC}/kernel`, cutOff()), [['kernel.truncated', KERNEL, 'by its own header']]],
   ['right for an Arm node', { ...arm, put: [...arm.put, bytes(`${ARM}/kernel`, armImage())] }, []],
   [
     'of a PC for an Arm node',

@@ -1,7 +1,7 @@
 import * as assert from 'node:assert/strict';
 import { suite, test } from 'mocha';
 import * as vscode from 'vscode';
-import { z } from 'zod';
+import * as z from 'zod';
 import { bootyard, when } from './support.ts';
 
 const Manifest = z.object({

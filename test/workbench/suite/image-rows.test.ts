@@ -15,7 +15,7 @@ async function redrawn(act: () => Promise<unknown>, isSeen: () => boolean): Prom
   const { images } = await bootyard();
   const drawn: string[] = [];
   const nameOf = (element: ImagesElement): string =>
-    'name' in element ? element.name : `group ${element.source.id}`;
+    'source' in element ? `group ${element.source.id}` : element.name;
   const watch = images.tree.onDidChangeTreeData((elements) => {
     drawn.push(...(elements?.map(nameOf) ?? ['all']));
     // VS Code asks again for what it is told of.
@@ -110,7 +110,7 @@ suite('many images', () => {
       images.tree
         .getChildren()
         .flatMap((group) => images.tree.getChildren(group))
-        .map((element) => ('name' in element ? element.name : ''));
+        .map(({ name }) => name);
     await vscode.commands.executeCommand('bootyard.image.filter', 'many-4 @problems');
     assert.equal(shown().length, 111);
     assert.equal(images.view.description, `111 of ${COUNT + 1}`);

@@ -5,7 +5,20 @@ import Mocha from 'mocha';
 import type { TestResult } from '../results.ts';
 
 /** In this order: each file goes on with the lab as the one before left it. */
-const files = ['activation', 'lab', 'images', 'image-rows', 'nodes', 'files', 'survival', 'removal'];
+const files = [
+  'activation',
+  'lab',
+  'lab-file',
+  'images',
+  'image-rows',
+  'image-files',
+  'image-fix',
+  'nodes',
+  'agents',
+  'files',
+  'survival',
+  'removal',
+];
 
 export async function run(): Promise<void> {
   const mocha = new Mocha({ timeout: 240_000, bail: false });

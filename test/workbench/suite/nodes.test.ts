@@ -68,7 +68,7 @@ suite('nodes', () => {
     await shell.shows(/kernel:\d+\.\d+.*root:42/);
     shell.resize(101, 37);
     shell.type('stty size');
-    await shell.shows(/^37 101\r?$/m);
+    await shell.shows(/37 101\r?$/m);
     shell.type('cat /proc/cmdline');
     await shell.shows(/nfsroot=/);
     assert.equal(shell.terminal.name, 'vnode1');
@@ -94,8 +94,21 @@ suite('nodes', () => {
   });
 
   test('the boot timeline is shown as text', async () => {
-    await vscode.commands.executeCommand('bootyard.node.timeline', 'vnode1');
+    await vscode.commands.executeCommand('bootyard.node.timelineText', 'vnode1');
     assert.match(await textShown('vnode1 boot timeline'), /^Boot of vnode1, .*[^]*stage[^]*kernel/);
+  });
+
+  test('the files that it has read are shown, and what boots read of the image', async () => {
+    await vscode.commands.executeCommand('bootyard.node.reads', 'vnode1');
+    assert.match(
+      await textShown('vnode1 files read'),
+      /^vnode1, boot 1: \d+ files of .* read.*[^]*\/bin\/busybox/,
+    );
+    await vscode.commands.executeCommand('bootyard.image.usage', IMAGE);
+    assert.match(
+      await textShown(`${IMAGE} usage`),
+      /Needed by each boot until it was booted[^]*never touched/,
+    );
   });
 
   test('after a reboot the shell comes back in the same terminal', async () => {

@@ -1,9 +1,9 @@
-import type { Timeline } from '../../backend/api/node.ts';
+import type { Timeline } from '../../backend/api/boots.ts';
 
 const BAR_WIDTH = 40;
 
 /** A boot timeline as text: a line per stage with start, duration and a bar to scale, then what happened in each. */
-export function timelineText(timeline: Timeline): string {
+export function timelineText(timeline: Omit<Timeline, 'steps' | 'image' | 'number' | 'reason'>): string {
   const { node, startedAt, outcome, totalMs, stages } = timeline;
   const width = Math.max(5, ...stages.map((stage) => stage.name.length));
   const rows = stages.map(({ name, startMs, durationMs }) =>

@@ -1,0 +1,2 @@
+// Stands in bundles for modules that a library requires and Bootyard never calls.
+module.exports = {};

@@ -1,0 +1,89 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import * as z from 'zod';
+import { TestLab, until } from '../support/lab.ts';
+import { isLong } from '../support/long.ts';
+import { type Change, importVariant } from '../support/variant.ts';
+
+const lab = new TestLab();
+const folder = join(lab.home, 'tests');
+const report = join(lab.home, 'report.xml');
+
+beforeAll(async () => {
+  mkdirSync(folder, { recursive: true });
+  await lab.importDefault('pc-x86-64-tiny');
+});
+afterAll(() => lab.remove());
+
+function write(name: string, text: string): string {
+  const file = join(folder, `${name}.boot.yaml`);
+  writeFileSync(file, text);
+  return file;
+}
+/** Nodes of tests go, with all they have. */
+const nothingLeft = (): Promise<string[]> =>
+  until(
+    'the nodes are gone',
+    () => readdirSync(lab.paths.nodes),
+    (all) => all.length === 0,
+  );
+
+const GOOD = `image: pc-x86-64-tiny
+settings: {ram: 256M}
+faults: {latency: 2ms, serverDown: {at: root, seconds: 3}}
+expect:
+  console:
+    - '^\\*\\*\\* .* \\*\\*\\*$'
+    - never: Kernel panic
+  commands:
+    - {run: uname -s, output: ^Linux$}
+    - {run: ls /nowhere, exit: 1, output: No such file}
+`;
+
+test('a good image passes, and what does not come fails at its line; the report is valid', async () => {
+  write('good', GOOD);
+  const wrong = write(
+    'wrong',
+    'image: pc-x86-64-tiny\nexpect:\n  stage: dhcp\n  settle: 1\n  console: [no such words]\n',
+  );
+  const { status, stdout, stderr } = await lab.run('test', folder, '--tap', '--junit', report);
+  expect(stdout).toMatch(/^TAP version 14\n1\.\.2\nok 1 - good\n/);
+  expect(stdout).toContain('not ok 2 - wrong');
+  expect(stdout).toContain(
+    'No line of the console matches /no such words/ within 1 s of dhcp; the last line is',
+  );
+  expect(stdout).toContain(`at: ${JSON.stringify(`${wrong}:5:13`)}`);
+  expect([status, stderr]).toEqual([1, '']);
+  const schema = join(import.meta.dirname, '../support/junit.xsd');
+  execFileSync('xmllint', ['--noout', '--schema', schema, report], { stdio: 'pipe' });
+  expect(readFileSync(report, 'utf8')).toContain('tests="2" failures="1"');
+  await nothingLeft();
+});
+
+const Results = z.array(z.object({ failures: z.array(z.object({ line: z.number(), message: z.string() })) }));
+
+/** What the file that passes on a good image says of one that is broken. */
+async function failuresOf(name: string, change: Change): Promise<{ line: number; message: string }[]> {
+  await importVariant(lab, name, change);
+  const file = write(
+    `x-${name}`,
+    GOOD.replace('pc-x86-64-tiny', name).replace('ram', 'boot.timeout: 30, ram'),
+  );
+  const { status, stdout, stderr } = await lab.run('test', file, '--json');
+  expect([status, stderr]).toEqual([1, '']);
+  await nothingLeft();
+  return Results.parse(JSON.parse(stdout))[0]?.failures ?? [];
+}
+
+test.runIf(isLong).each<[string, Change, RegExp]>([
+  ['no-kernel', { remove: ['boot/pc-x86-64/kernel'] }, /image no-kernel has no \/boot\/pc-x86-64\/kernel/],
+  ['no-init', { remove: ['sbin/init'] }, /\/sbin\/init/],
+  ['no-script', { remove: ['boot/pc-x86-64/start.ipxe'] }, /has no \/boot\/pc-x86-64\/start\.ipxe/],
+  ['bad-initrd', { add: { 'boot/pc-x86-64/initrd': 'no archive\n' } }, /panic.*VFS: Unable to mount root fs/],
+  ['no-ssh', { remove: ['usr/sbin/dropbear'] }, /can't run '\/usr\/sbin\/dropbear'.* ssh\.missing: /],
+])('a broken image fails, and the sentence says so: %s', async (name, change, sentence) => {
+  const [first] = await failuresOf(name, change);
+  expect(first?.message).toMatch(sentence);
+});

@@ -1,0 +1,121 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect } from 'vitest';
+import type { ExplainedBoot } from '../../backend/api/boots.ts';
+import type { Explanation } from '../../backend/events/explanation.ts';
+import { defaultImageTar } from './default-image.ts';
+import { TestLab, until } from './lab.ts';
+import { importVariant, type Change } from './variant.ts';
+
+export const BOOT = 'boot/pc-x86-64';
+/** A way to break a boot, the cause that is to be found, and words of the sentence. */
+export interface Broken {
+  cause: string;
+  change?: Change;
+  /** made when the test begins, as it needs files of the image */
+  make?: (files: ImageFiles) => Promise<Change> | Change;
+  settings?: string[];
+  words: string[];
+}
+
+/** Files of the tiny image, changed. */
+export class ImageFiles {
+  readonly folder = mkdtempSync(join(tmpdir(), 'by-explain-'));
+
+  async read(name: string): Promise<Buffer> {
+    const { tar } = await defaultImageTar('pc-x86-64-tiny');
+    return execFileSync('tar', ['-xOf', tar, `./${name}`], { maxBuffer: 128 << 20 });
+  }
+  /** A change that puts these bytes at that name. */
+  put(name: string, bytes: Uint8Array): Change {
+    const file = join(this.folder, name.replaceAll('/', '_'));
+    writeFileSync(file, bytes);
+    return { copy: { [name]: file } };
+  }
+  /** One with a text in the place of another, in a script of the image. */
+  async edited(name: string, from: string, to: string): Promise<Change> {
+    const text = (await this.read(name)).toString('latin1');
+    if (!text.includes(from)) throw new Error(`${name} has no ${from}`);
+    return { add: { [name]: text.replaceAll(from, to) } };
+  }
+  /** One with other names of the same length in a file, which is not compressed. */
+  async renamed(name: string, ...names: [from: string, to: string][]): Promise<Change> {
+    let text = (await this.read(name)).toString('latin1');
+    for (const [from, to] of names) {
+      if (!text.includes(from) || to.length !== from.length) throw new Error(`${name}: ${from} to ${to}`);
+      text = text.replaceAll(from, to);
+    }
+    return this.put(name, Buffer.from(text, 'latin1'));
+  }
+  /** One without the files that match. */
+  async without(pattern: RegExp): Promise<Change> {
+    const { tar } = await defaultImageTar('pc-x86-64-tiny');
+    const names = execFileSync('tar', ['-tf', tar], { encoding: 'utf8', maxBuffer: 64 << 20 }).split('\n');
+    const remove = names.filter((name) => pattern.test(name));
+    if (remove.length === 0) throw new Error(`nothing in the image is like ${String(pattern)}`);
+    return { remove: remove.map((name) => name.replace(/^\.\//, '')) };
+  }
+  close(): void {
+    rmSync(this.folder, { recursive: true });
+  }
+}
+
+/** A lab in which boots are broken, one way after the other. */
+export function brokenLab() {
+  const lab = new TestLab();
+  const files = new ImageFiles();
+  let count = 0;
+  beforeAll(() => lab.importDefault('pc-x86-64-tiny'));
+  afterAll(async () => {
+    await lab.remove();
+    files.close();
+  });
+
+  /** What `node explain` says of a boot that has ended, or of one whose node is booted. */
+  async function explained(node: string, boot = 1): Promise<ExplainedBoot> {
+    const words = ['node', 'explain', node, String(boot), '--json'];
+    return JSON.parse(await lab.bootyard(...words)) as ExplainedBoot;
+  }
+  async function over(node: string): Promise<ExplainedBoot> {
+    const isOver = ({ outcome, explanation }: ExplainedBoot) =>
+      outcome !== 'going on' || explanation !== null;
+    return until(`${node}: the end of its boot`, () => explained(node), isOver, 240_000);
+  }
+
+  /** As `explanationOf`; what comes of an overloaded host alone is tried again. */
+  async function steady(broken: Broken): Promise<Explanation> {
+    for (let tries = 1; ; tries++) {
+      const explanation = await explanationOf(broken);
+      if (explanation.cause !== 'panic.timer' || tries === 3) return explanation;
+    }
+  }
+
+  /** Boots it, and gives the explanation, which the node's own reason says as well. */
+  async function explanationOf({ cause, change, make, settings = [] }: Broken): Promise<Explanation> {
+    const name = `${cause.replaceAll('.', '-')}-${++count}`;
+    const made = change ?? (make && (await make(files)));
+    if (made) await importVariant(lab, name, made);
+    const flags = ['boot.retries=0', 'boot.timeout=40', ...settings].flatMap((text) => ['--set', text]);
+    await lab.run('node', 'create', name, '--image', made ? name : 'pc-x86-64-tiny', ...flags);
+    const { explanation, outcome } = await over(name);
+    if (!explanation) throw new Error(`${name}: no explanation; ${JSON.stringify(await lab.node(name))}`);
+    if (outcome !== 'booted') {
+      const saysWhy = ({ reason }: { reason: string | null }) => reason?.includes(explanation.why) ?? false;
+      await until('the reason', () => lab.node(name), saysWhy, 20_000);
+    }
+    await lab.bootyard('node', 'remove', '--force', name);
+    return explanation;
+  }
+
+  /** The sentence alone says where, why and what to do, and there is something that it rests on. */
+  async function expectCause(broken: Broken): Promise<void> {
+    const { cause, sentence, fix, evidence } = await steady(broken);
+    expect([cause, sentence]).toEqual([broken.cause, expect.stringMatching(/^[^\n]+\.$/)]);
+    for (const word of broken.words) expect(sentence).toContain(word);
+    expect(sentence).toContain(fix);
+    expect([fix, evidence]).not.toEqual(['', []]);
+  }
+  return { lab, files, expectCause, explanationOf, explained };
+}
