@@ -40,6 +40,7 @@ expect:
   commands:
     - {run: uname -s, output: ^Linux$}
     - {run: ls /nowhere, exit: 1, output: No such file}
+  filesRead: [^/bin/busybox$, {never: ^/nowhere}]
 `;
 
 test('a good image passes, and what does not come fails at its line; the report is valid', async () => {
@@ -62,6 +63,30 @@ test('a good image passes, and what does not come fails at its line; the report 
   await nothingLeft();
 });
 
+test.runIf(isLong)(
+  'a disk that is full, in memory and on the host: nothing more can be written',
+  async () => {
+    const file = write(
+      'full',
+      `image: pc-x86-64-tiny
+faults: {fullDisk: /}
+expect:
+  commands:
+    - {run: echo more >/root/file, exit: 1, output: No space left on device}
+    - {run: df / | tail -n 1, output: ' 0 100% /$'}
+matrix:
+  boot.mode: [network-volatile, network-persistent]
+`,
+    );
+    const { status, stdout } = await lab.run('test', file);
+    expect(stdout).toMatch(
+      /^ok {4}full \(boot.mode=network-volatile\).*\nok {4}full \(.*\n2 passed, 0 failed\n$/,
+    );
+    expect(status).toBe(0);
+    await nothingLeft();
+  },
+);
+
 const Results = z.array(z.object({ failures: z.array(z.object({ line: z.number(), message: z.string() })) }));
 
 /** What the file that passes on a good image says of one that is broken. */
@@ -81,8 +106,16 @@ test.runIf(isLong).each<[string, Change, RegExp]>([
   ['no-kernel', { remove: ['boot/pc-x86-64/kernel'] }, /image no-kernel has no \/boot\/pc-x86-64\/kernel/],
   ['no-init', { remove: ['sbin/init'] }, /\/sbin\/init/],
   ['no-script', { remove: ['boot/pc-x86-64/start.ipxe'] }, /has no \/boot\/pc-x86-64\/start\.ipxe/],
-  ['bad-initrd', { add: { 'boot/pc-x86-64/initrd': 'no archive\n' } }, /panic.*VFS: Unable to mount root fs/],
-  ['no-ssh', { remove: ['usr/sbin/dropbear'] }, /can't run '\/usr\/sbin\/dropbear'.* ssh\.missing: /],
+  [
+    'bad-initrd',
+    { add: { 'boot/pc-x86-64/initrd': 'no archive\n' } },
+    /Kernel panic at kernel: .* \/boot\/pc-x86-64\/initrd of image bad-initrd: it is damaged; make it anew/,
+  ],
+  [
+    'no-ssh',
+    { remove: ['usr/sbin/dropbear'] },
+    /no ssh server listens on port 22: .*; install openssh-server or dropbear, and let it start at boot\.$/,
+  ],
 ])('a broken image fails, and the sentence says so: %s', async (name, change, sentence) => {
   const [first] = await failuresOf(name, change);
   expect(first?.message).toMatch(sentence);

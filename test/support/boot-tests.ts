@@ -24,6 +24,9 @@ export class FakeBoots {
   ];
   /** on its console */
   said = 'Welcome\n';
+  /** files of its image; `isCopied`: as hybrid boots have it */
+  reads = ['boot/pc-x86-64/kernel', 'sbin/init'];
+  isCopied = false;
   /** line by line, each in the stream `app` */
   logged = ['one', 'two'];
 
@@ -61,6 +64,10 @@ export class FakeBoots {
       return { stream: stream.id };
     },
     'node.shellCommand': here,
+    'node.reads': ({ node: name }) => ({
+      ...{ node: name, number: 1, image: 'tiny', bootedMs: 1, isCopied: this.isCopied },
+      reads: this.reads.map((path) => ({ path, bytes: 1, atMs: 0 })),
+    }),
     'node.timeline': () => ({
       ...{ node: 'boot-test', number: 1, image: 'tiny', startedAt: '', outcome: 'failed', reason: null },
       totalMs: 1,

@@ -88,15 +88,19 @@ describe('what is refused, where and why', () => {
       '4:3: limits are of the time until booted',
     ],
     [['image: tiny', 'expect: {panic: true, stage: booted}'], '2:17: a kernel that panics is not booted'],
+    [['image: tiny', 'faults: {fullDisk: srv}'], '2:20: faults.fullDisk: a folder of the node, such as /'],
     [
-      ['image: tiny', 'faults: {fullDisk: true}'],
-      '2:20: faults.fullDisk: this cannot be tested yet: give the node a small disk',
+      ['image: tiny', 'faults: {fullDisk: /}', 'expect: {stage: kernel}'],
+      '2:20: a disk is filled once the node is booted: expect stage: booted.',
     ],
     [
       ['image: tiny', 'expect: {logs: [{stream: s}]}'],
       '2:17: expect.logs.0: one of seen and never, or a pattern alone.',
     ],
-    [['image: tiny', 'expect: {filesRead: [x]}'], '2:10: expect.filesRead: this cannot be tested yet: '],
+    [
+      ['image: tiny', 'expect: {filesRead: [{seen: x, stream: s}]}'],
+      "2:32: there is no 'stream' here. There is seen, never.",
+    ],
     [
       ['image: tiny', 'expect: {limits: {bytes: 40 MB}}'],
       '2:26: expect.limits.bytes: bytes, or a size such as 40M.',

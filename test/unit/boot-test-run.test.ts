@@ -53,6 +53,7 @@ test('a case passes: its node is begun with its settings, cut off at the stage, 
     '  logs: [^one$, {seen: two, stream: app}, {never: one, stream: other}, {never: three}]',
     '  commands: [{run: echo hello; exit 3, exit: 3, output: ^hello$}]',
     '  limits: {seconds: 10, bytes: 23M}',
+    '  filesRead: [^/sbin/init$, {never: ^/usr}]',
   );
   expect(found).toEqual([]);
   expect(boots.begun).toEqual([
@@ -116,6 +117,30 @@ describe('what is not as expected is said at its line', () => {
       '2:26: The boot fetched 23.0 MB by TFTP and HTTP, and may fetch 22.0 MB; most of it: /boot/20000000 20.0 MB, /boot/3000000 3.0 MB.',
     ],
     [
+      'files',
+      ['expect:', '  filesRead: [kernel$, /etc]'],
+      () => {},
+      '3:24: No file that the node has read matches //etc/; it has read 2 files of tiny.',
+    ],
+    [
+      'files that may not be read',
+      ['expect:', '  filesRead: [{never: init}]'],
+      () => {},
+      "3:15: The node has read what it never may: '/sbin/init' matches /init/.",
+    ],
+    [
+      'files that are not seen',
+      ['expect:', '  filesRead: [{never: /usr}]'],
+      () => (boots.isCopied = true),
+      "3:15: Image tiny went to the node's disk whole: what is read there is not seen.",
+    ],
+    [
+      'a disk that is not filled',
+      ['faults: {fullDisk: /proc}'],
+      () => {},
+      "2:20: The disk of /proc could not be filled: its file system is of the type 'proc', which is not filled.",
+    ],
+    [
       'exit',
       ['expect:', '  commands:', '    - run: echo oops; false'],
       () => {},
@@ -160,6 +185,12 @@ describe('what is not as expected is said at its line', () => {
     const [first, ...others] = await failures('image: tiny', ...lines);
     expect(others).toEqual([]);
     expect(first).toContain(message);
+  });
+
+  test('what the check of the image finds is not said twice', async () => {
+    const reason = 'Stopped at init: the image has no /sbin/init; add one.';
+    boots.fail(reason);
+    expect(await failures('image: tiny')).toEqual([`1:1: The boot did not come to booted: ${reason}`]);
   });
 
   test('an image that is not there', async () => {

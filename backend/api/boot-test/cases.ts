@@ -46,7 +46,13 @@ export function readBootTest(text: string, file: string): BootCase[] {
 }
 
 /** What no single place of the file has wrong. */
-function contradiction({ image, matrix, settings, expect }: BootTestFile): [string[], string] | undefined {
+function contradiction({
+  image,
+  matrix,
+  settings,
+  faults,
+  expect,
+}: BootTestFile): [string[], string] | undefined {
   if ((image === undefined) === (matrix.image === undefined))
     return [matrix.image ? ['matrix', 'image'] : [], 'name one image, or several as matrix: image.'];
   const twice = Object.keys(settings).find((name) => name in matrix);
@@ -58,6 +64,8 @@ function contradiction({ image, matrix, settings, expect }: BootTestFile): [stri
   const isBooted = (expect.stage ?? 'booted') === 'booted' && !expect.panic;
   if (!isBooted && expect.commands.length > 0)
     return [['expect', 'commands'], 'commands run in a node that is booted: expect stage: booted.'];
+  if (!isBooted && faults.fullDisk !== undefined)
+    return [['faults', 'fullDisk'], 'a disk is filled once the node is booted: expect stage: booted.'];
   if (!isBooted && Object.keys(expect.limits).length > 0)
     return [['expect', 'limits'], 'limits are of the time until booted: expect stage: booted.'];
   return undefined;

@@ -10,7 +10,8 @@ const SSH_FAILED = 255;
 const MOST_OUTPUT = 1 << 20;
 const MOST_WORDS = 200;
 
-interface Ended {
+type Control = Pick<RunOptions, 'signal' | 'onProgress'>;
+export interface Ended {
   /** null: it did not end in time */
   code: number | null;
   output: string;
@@ -23,27 +24,38 @@ export interface CommandFailure {
   isSilent: boolean;
 }
 
-/** Runs commands in a node; answers which of them did not do what was expected, with a sentence for each. */
-export async function checkCommands(
+/** Runs a command in a node for so many seconds. */
+export type RunInNode = (command: string, seconds: number) => Promise<Ended>;
+
+/** How commands are run in a node, once its ssh server answers; a sentence when it does not. */
+export async function shellOf(
   client: Client,
   node: string,
-  commands: readonly NodeCommand[],
-  { signal, onProgress }: Pick<RunOptions, 'signal' | 'onProgress'>,
-): Promise<CommandFailure[]> {
-  if (commands.length === 0) return [];
-  const run = async (command: string, seconds: number): Promise<Ended> => {
+  { signal, onProgress }: Control,
+): Promise<RunInNode | string> {
+  const run: RunInNode = async (command, seconds) => {
     const { argv } = await client.call('node.shellCommand', { node, command, tty: false }, { signal });
     return await runFor(argv, seconds * 1000, signal);
   };
   onProgress({ message: `${node}: waiting for its ssh server` });
   const silence = await untilAnswers(() => run('true', 30), signal);
-  if (silence !== undefined) {
-    const message = `No command can be run in the node: its ssh server does not answer (${silence}).`;
-    return [{ index: 0, message, isSilent: true }];
-  }
+  if (silence === undefined) return run;
+  return `No command can be run in the node: its ssh server does not answer (${silence}).`;
+}
+
+/** Runs commands in a node; answers which of them did not do what was expected, with a sentence for each. */
+export async function checkCommands(
+  client: Client,
+  node: string,
+  commands: readonly NodeCommand[],
+  control: Control,
+): Promise<CommandFailure[]> {
+  if (commands.length === 0) return [];
+  const run = await shellOf(client, node, control);
+  if (typeof run === 'string') return [{ index: 0, message: run, isSilent: true }];
   const failures: CommandFailure[] = [];
   for (const [index, command] of commands.entries()) {
-    onProgress({ message: `${node}: ${command.run}` });
+    control.onProgress({ message: `${node}: ${command.run}` });
     const message = judge(command, await run(command.run, command.within));
     if (message !== undefined) failures.push({ index, message, isSilent: false });
   }
@@ -70,7 +82,7 @@ async function untilAnswers(ask: () => Promise<Ended>, signal: AbortSignal): Pro
 }
 
 /** One line; from the end if `side` is -1. */
-function shortened(text: string, side = 1): string {
+export function shortened(text: string, side = 1): string {
   const line = text.trim().replace(/\s+/g, ' ');
   if (line.length <= MOST_WORDS) return line;
   return side < 0 ? `…${line.slice(-MOST_WORDS)}` : `${line.slice(0, MOST_WORDS)}…`;

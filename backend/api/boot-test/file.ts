@@ -10,9 +10,6 @@ function known<T extends z.ZodRawShape>(shape: T) {
     error: ({ code }) => (code === 'unrecognized_keys' ? `There is ${names}.` : undefined),
   });
 }
-/** What the format has, and this version cannot do. */
-const notYet = (why: string) => z.never({ error: `this cannot be tested yet: ${why}` }).optional();
-
 const seconds = (most: number) => z.number().positive().max(most);
 const Pattern = z
   .string()
@@ -25,20 +22,21 @@ const Pattern = z
       context.addIssue({ code: 'custom', message: `not a regular expression (${messageOf(error)})` });
     }
   });
-const lines = {
-  seen: Pattern.optional().describe('a line must match this regular expression'),
-  never: Pattern.optional().describe('no line may match this regular expression'),
-};
+const patterns = (what: string) => ({
+  seen: Pattern.optional().describe(`a ${what} must match this regular expression`),
+  never: Pattern.optional().describe(`no ${what} may match this regular expression`),
+});
 /** Text alone is a pattern that must come. */
 const fromText = (value: unknown): unknown => (typeof value === 'string' ? { seen: value } : value);
 const isOne = ({ seen, never }: { seen?: string | undefined; never?: string | undefined }): boolean =>
   (seen === undefined) !== (never === undefined);
 const ONE = 'one of seen and never, or a pattern alone';
-export const LinePattern = z.preprocess(fromText, known(lines).refine(isOne, ONE));
+export const LinePattern = z.preprocess(fromText, known(patterns('line')).refine(isOne, ONE));
 export type LinePattern = z.infer<typeof LinePattern>;
 const stream = z.string().min(1).optional().describe('the log stream that the line is in; any when absent');
-export const LogPattern = z.preprocess(fromText, known({ ...lines, stream }).refine(isOne, ONE));
+export const LogPattern = z.preprocess(fromText, known({ ...patterns('line'), stream }).refine(isOne, ONE));
 export type LogPattern = z.infer<typeof LogPattern>;
+export const PathPattern = z.preprocess(fromText, known(patterns('path')).refine(isOne, ONE));
 /** Bytes; a text such as 40M means millions of them. */
 const Size = z.union(
   [
@@ -92,7 +90,11 @@ const Expectations = known({
     }).optional(),
     bytes: Size.optional().describe('of all files that the boot fetches by TFTP and HTTP, such as 40M'),
   }).default({}),
-  filesRead: notYet('what a boot reads of its image is not recorded'),
+  filesRead: z
+    .array(PathPattern)
+    .max(200)
+    .default([])
+    .describe('paths of the files of its image that the node has read when all else is done'),
 });
 const Faults = known({
   loss: z
@@ -113,7 +115,14 @@ const Faults = known({
   })
     .optional()
     .describe('all servers of the lab are silent to the node for so long'),
-  fullDisk: notYet('give the node a small disk (settings: disks) and fill it by a command'),
+  fullDisk: z
+    .string()
+    .regex(/^\//, 'a folder of the node, such as /')
+    .max(1000)
+    .optional()
+    .describe(
+      'from the moment when the node is booted nothing more fits on the file system of this folder; / is where changes of the image go, in memory or on a disk',
+    ),
 });
 const names = Object.keys(NodeSettings.shape) as (keyof NodeSettings)[];
 /** As the command line takes it, where YAML may know a number or a truth in it. */

@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { settingJsonSchemas } from '../lab-file/json-schema.ts';
-import { BootTestFile, LinePattern, LogPattern, Matrix, Settings } from './file.ts';
+import { BootTestFile, LinePattern, LogPattern, Matrix, PathPattern, Settings } from './file.ts';
+
+const PATTERNS: readonly unknown[] = [LinePattern, LogPattern, PathPattern];
 
 /** JSON Schema (draft 2020-12) of a file of boot tests, for editors: from the schemas that check it. */
 export function bootTestJsonSchema(): z.core.JSONSchema.BaseSchema {
@@ -14,7 +16,7 @@ export function bootTestJsonSchema(): z.core.JSONSchema.BaseSchema {
       if (zodSchema === Settings)
         Object.assign(jsonSchema, { properties: settings, additionalProperties: false });
       if (zodSchema === Matrix) Object.assign(jsonSchema.properties ?? {}, Object.fromEntries(lists));
-      if (zodSchema === LinePattern || zodSchema === LogPattern) alsoText(jsonSchema);
+      if (PATTERNS.some((pattern) => zodSchema === pattern)) alsoText(jsonSchema);
     },
   });
   return { ...schema, title: 'Bootyard boot test' };
@@ -22,7 +24,8 @@ export function bootTestJsonSchema(): z.core.JSONSchema.BaseSchema {
 
 function alsoText(schema: z.core.JSONSchema.BaseSchema): void {
   const { description, ...object } = schema;
+  const { seen } = object.properties ?? {};
   for (const key of Object.keys(object)) Reflect.deleteProperty(schema, key);
-  const text = { type: 'string', description: 'a line must match this regular expression' };
+  const text = { type: 'string', description: typeof seen === 'object' ? seen.description : undefined };
   Object.assign(schema, { description, anyOf: [text, object] });
 }

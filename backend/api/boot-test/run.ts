@@ -8,9 +8,11 @@ import type { NodeInfo } from '../node.ts';
 import { printable } from '../printable.ts';
 import type { Position } from '../yaml-file.ts';
 import type { BootCase } from './cases.ts';
-import { checkCommands } from './commands.ts';
+import { checkCommands, shellOf } from './commands.ts';
 import { ConsoleWatch } from './console-watch.ts';
 import type { LinePattern, StageName } from './file.ts';
+import { wrongReads } from './files-read.ts';
+import { fillDisk } from './full-disk.ts';
 import { type Excess, tooMuch, tooSlow, tooSlowBeside } from './limits.ts';
 import { startNode, type TestNode } from './node.ts';
 import { LogWatch } from './pattern-watch.ts';
@@ -156,6 +158,10 @@ class CaseRun {
     for (;;) {
       const info = await this.#look();
       const isReached = await this.#isReached(info);
+      if (isReached && settled === Infinity) {
+        const failure = await this.#fillDisk();
+        if (failure) return [failure];
+      }
       const now = performance.now();
       if (isReached && settled === Infinity) settled = expect.panic ? end : now + expect.settle * 1000;
       if (isReached && (this.#isQuiet(info) || now >= settled)) break;
@@ -178,6 +184,7 @@ class CaseRun {
     const commands = await checkCommands(this.#client, this.#node, expect.commands, this.#options);
     const failures = commands.map(({ index, message }) => at(['commands', index], message));
     if (commands[0]?.isSilent) await this.#explain(failures[0]);
+    failures.push(...(await this.#reads()).map(({ index, message }) => at(['filesRead', index], message)));
     const excess = await this.#excess(references);
     failures.push(...excess.map(({ path, message }) => at(['limits', path], message)));
     const info = await this.#look();
@@ -238,6 +245,23 @@ class CaseRun {
       { node: this.#node, seconds: serverDown.seconds },
       this.#options,
     );
+  }
+
+  async #fillDisk(): Promise<Failure | undefined> {
+    const { fullDisk } = this.#test.spec.faults;
+    if (fullDisk === undefined) return undefined;
+    const run = await shellOf(this.#client, this.#node, this.#options);
+    const message = typeof run === 'string' ? run : await fillDisk(run, fullDisk);
+    if (message === undefined) return undefined;
+    const failure = { ...this.#test.placeOf(['faults', 'fullDisk']), message: printable(message) };
+    if (typeof run === 'string') await this.#explain(failure);
+    return failure;
+  }
+
+  async #reads(): Promise<{ index: number; message: string }[]> {
+    const { filesRead } = this.#test.spec.expect;
+    if (filesRead.length === 0) return [];
+    return wrongReads(filesRead, await this.#client.call('node.reads', { node: this.#node }, this.#options));
   }
 
   async #isReached(info: NodeInfo): Promise<boolean> {
@@ -303,8 +327,13 @@ class CaseRun {
       if (isFailure(error)) return [];
       throw error;
     });
-    const errors = findings.filter(({ severity }) => severity === 'error').slice(0, MOST_FINDINGS);
-    if (!failure || errors.length === 0) return;
+    if (!failure) return;
+    const known = failure.message.toLowerCase();
+    const errors = findings
+      .filter(({ severity }) => severity === 'error')
+      .filter(({ message: found }) => !known.includes(found.replace(/\.$/, '').toLowerCase()))
+      .slice(0, MOST_FINDINGS);
+    if (errors.length === 0) return;
     const said = errors.map(({ rule, message, fix }) => `${rule}: ${message} ${fix}`).join(' ');
     failure.message += printable(` The check of the image says: ${said}`);
   }
