@@ -3,28 +3,21 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import * as vscode from 'vscode';
 import type { CaptureInfo } from '../../backend/api/capture.ts';
-import { eachLine } from '../../backend/api/stream-lines.ts';
 import { formatSize } from '../../backend/api/text-table.ts';
 import { BootyardError } from '../../backend/errors.ts';
 import type { Parts } from '../features.ts';
 import { targetNode, targetNodes, validFor } from '../nodes/node-targets.ts';
 import { registerCommands } from '../ui/commands.ts';
-import { withProgress } from '../ui/progress.ts';
-
-/** Lines that a packet list shows at most; the file has all. */
-const MOST_LINES = 50_000;
+import { packetList } from './packet-list.ts';
 
 interface CaptureItem extends vscode.QuickPickItem {
   readonly capture: CaptureInfo;
 }
 
 /** Packets of nodes: captured, and opened in Wireshark where there is one, else as a list. */
-export function registerCaptureCommands({
-  connection,
-  documents,
-  errors,
-  requireLab,
-}: Parts): vscode.Disposable {
+export function registerCaptureCommands(parts: Parts): vscode.Disposable {
+  const { connection, documents, errors, requireLab } = parts;
+
   async function start(args: unknown[]): Promise<void> {
     await requireLab();
     const title = 'Capture the packets of which nodes?';
@@ -58,7 +51,7 @@ export function registerCaptureCommands({
       return;
     }
     const title = boot === null ? `${name} packets` : `${name} packets of boot ${boot}`;
-    await documents.show(`${title}, ${network}`, await list(which));
+    await documents.show(`${title}, ${network}`, await packetList(parts, which));
   }
 
   async function choose(node: string): Promise<CaptureInfo> {
@@ -71,27 +64,6 @@ export function registerCaptureCommands({
     const chosen = await vscode.window.showQuickPick<CaptureItem>(items, { title: `Packets of ${node}` });
     if (!chosen) throw new vscode.CancellationError();
     return chosen.capture;
-  }
-
-  /** In an editor, what Wireshark would show in a line. */
-  async function list(which: { node: string; network: string; boot?: number }): Promise<string> {
-    const client = await requireLab();
-    return await withProgress(`Packets of ${which.node}`, async () => {
-      const { stream } = await client.call('node.packets', which);
-      const lines: string[] = [];
-      const enough = new AbortController();
-      const decoder = new TextDecoder();
-      const sentence = await eachLine(client.stream(stream), enough.signal, (line) => {
-        lines.push(decoder.decode(line));
-        if (lines.length < MOST_LINES) return;
-        lines.push(
-          `[the first ${MOST_LINES} packets: 'bootyard node capture open ${which.node}' writes all to a file]`,
-        );
-        enough.abort();
-      });
-      if (sentence !== undefined) lines.push(sentence);
-      return `${lines.join('\n')}\n`;
-    });
   }
 
   return registerCommands(errors, {

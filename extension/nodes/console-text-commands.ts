@@ -2,15 +2,12 @@ import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { homedir } from 'node:os';
 import * as vscode from 'vscode';
-import type { ClientStream } from '../../backend/api/client.ts';
 import { BootyardError } from '../../backend/errors.ts';
 import type { Parts } from '../features.ts';
 import { registerCommands } from '../ui/commands.ts';
 import { withProgress } from '../ui/progress.ts';
 import { targetNode, validFor } from './node-targets.ts';
-
-/** A document of more than this is no fun in an editor; a file takes all. In characters. */
-const MOST_TEXT = 8 * 1024 * 1024;
+import { drain, textOf } from './stream-text.ts';
 
 /** What consoles have printed: saved to a file, and searched, with the power-ons before the last one. */
 export function registerConsoleTextCommands({
@@ -76,25 +73,6 @@ async function askPattern(node: string): Promise<string> {
   return pattern;
 }
 
-async function textOf(stream: ClientStream): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = '';
-  await drain(stream, (data) => {
-    text += decoder.decode(data, { stream: true });
-    if (text.length <= MOST_TEXT) return;
-    throw new Error('So many lines match that no editor should show them: search for less.');
-  });
-  return text;
-}
-
 async function write(file: WriteStream, data: Uint8Array): Promise<void> {
   if (!file.write(data)) await once(file, 'drain');
-}
-
-/** Resolves at the stream's end; rejects when that came with a sentence. */
-async function drain(stream: ClientStream, take: (data: Uint8Array) => Promise<void> | void): Promise<void> {
-  const ended = new Promise<string | undefined>((resolve) => stream.onEnd(resolve));
-  stream.onData(take);
-  const message = await ended;
-  if (message !== undefined) throw new BootyardError('console.text', message);
 }

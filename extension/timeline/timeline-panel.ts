@@ -1,12 +1,12 @@
 import * as vscode from 'vscode';
 import type { Timeline } from '../../backend/api/boots.ts';
-import { BootyardError, messageOf } from '../../backend/errors.ts';
+import { messageOf } from '../../backend/errors.ts';
 import type { Parts } from '../features.ts';
-import { fileUri, IMAGE_SCHEME } from '../files/uris.ts';
 import { Coalescer } from '../ui/coalescer.ts';
+import { openStep } from './open-step.ts';
 import { FromPage, type PageState, type ToPage } from './messages.ts';
 import { timelineText } from './timeline-text.ts';
-import { emptyView, imagePath, timelineView } from './timeline-view.ts';
+import { emptyView, timelineView } from './timeline-view.ts';
 
 /** The boots of one node in an editor tab: follows the boot that goes on, closes when the node is removed. */
 export class TimelinePanel implements vscode.Disposable {
@@ -92,24 +92,7 @@ export class TimelinePanel implements vscode.Disposable {
     const step = this.#timeline?.steps[index];
     const node = this.#parts.connection.model.node(this.#mac);
     if (!step || !node || !this.#timeline) return;
-    if (step.kind !== 'file') {
-      await vscode.commands.executeCommand('bootyard.node.console', node.name);
-      return;
-    }
-    const path = imagePath(node.model, step.path);
-    if (path === undefined) return;
-    const { image } = this.#timeline;
-    const uri = fileUri(IMAGE_SCHEME, image, path);
-    try {
-      await vscode.workspace.fs.stat(uri);
-    } catch (error) {
-      if (!(error instanceof vscode.FileSystemError && error.code === 'FileNotFound')) throw error;
-      throw new BootyardError(
-        'timeline.noFile',
-        `Image ${image} has no file ${path} now: the lab made it for the boot.`,
-      );
-    }
-    await vscode.commands.executeCommand('vscode.open', uri);
+    await openStep(this.#parts, this.#timeline, node, step);
   }
 
   #post(message: ToPage): void {

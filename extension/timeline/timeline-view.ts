@@ -56,12 +56,23 @@ function stepView(step: BootStep): Step {
     detail,
   ];
   const text = parts.filter((part) => part !== '').join(', ');
-  return { kind, stage, name, startMs, durationMs, detail: text, isFault, canOpen: canOpen(step) };
+  return {
+    kind,
+    stage,
+    name,
+    startMs,
+    durationMs,
+    detail: text,
+    isFault,
+    canOpen: leadsTo(step) !== undefined,
+  };
 }
 
-/** A file of the image can be read, and lines of the console stand in the console. */
-export function canOpen({ kind, path }: BootStep): boolean {
-  return (kind === 'file' && imagePath('', path) !== undefined) || kind === 'console' || kind === 'walt-init';
+/** What a step is about that can be shown; undefined for what is neither in the image, nor on the console, nor a packet. */
+export function leadsTo({ kind, path }: BootStep): 'file' | 'console' | 'packet' | undefined {
+  if (kind === 'file') return imagePath('', path) === undefined ? 'packet' : 'file';
+  if (kind === 'console' || kind === 'walt-init') return 'console';
+  return kind === 'dhcp' || kind === 'mount' || kind === 'nfs' ? 'packet' : undefined;
 }
 
 /** Where in its image a file is that a node of this model asked for: boot files are those of /boot/<model>. */

@@ -19,14 +19,19 @@ export class TextDocuments implements vscode.TextDocumentContentProvider, vscode
     return this.#texts.get(uri.path) ?? 'This text is gone: run its command again.\n';
   }
 
-  /** `name` is the tab's title. */
-  async show(name: string, text: string, { preserveFocus = false } = {}): Promise<void> {
+  /** `name` is the tab's title; `line`, from 0, is the one that the cursor goes to. */
+  async show(
+    name: string,
+    text: string,
+    { preserveFocus = false, line }: { preserveFocus?: boolean; line?: number | undefined } = {},
+  ): Promise<void> {
     const uri = vscode.Uri.from({ scheme: SCHEME, path: `/${name}` });
     this.#texts.set(uri.path, text);
     this.#changed.fire(uri);
     const document = await vscode.workspace.openTextDocument(uri);
     const report = await vscode.languages.setTextDocumentLanguage(document, LANGUAGE);
-    await vscode.window.showTextDocument(report, { preview: true, preserveFocus });
+    const selection = line === undefined ? {} : { selection: report.lineAt(line).range };
+    await vscode.window.showTextDocument(report, { preview: true, preserveFocus, ...selection });
   }
 
   dispose(): void {

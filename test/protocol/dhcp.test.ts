@@ -197,6 +197,8 @@ test('ISC dhclient gets a lease, takes it up after a reboot, and is told NAK whe
   let client = start();
   await expect.poll(() => told('new_ip_address'), soon).toBe('192.168.152.100');
   expect(told('new_domain_search')).toBe('walt.');
+  // Its script may run before it has written what it has got.
+  await expect.poll(() => readFileSync(leases, 'utf8'), soon).toContain('fixed-address 192.168.152.100');
   await stop(client);
   client = start();
   await expect.poll(() => causes().at(-1), soon).toBe('REQUEST ACK: it asked for its former address');

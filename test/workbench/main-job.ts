@@ -80,12 +80,18 @@ function nodeSteps(nodes: NodeJob, images: ImageJob, logs: LogJob): Step[] {
     { title: 'its stages close, and its scale grows, by keys', run: () => nodes.moveInTimeline() },
     { title: 'a boot file in it leads to the file in the image', run: () => nodes.openBootFile() },
     ...logs.steps('vnode1'),
+    { title: 'its packets are captured from now on', run: () => nodes.capture('vnode1') },
     {
       title: 'the reboot action reboots, and the shell comes back',
       run: () => nodes.reboot('vnode1'),
       picture: 'node-rebooted',
     },
     { title: 'two boots stand beside each other', run: () => nodes.compareBoots('vnode1') },
+    {
+      title: "a line of the kernel leads to the console's, of that boot",
+      run: () => nodes.openConsoleLine(),
+    },
+    { title: 'a message of DHCP leads to its packet', run: () => nodes.openPacket('vnode1') },
     {
       title: 'an image dropped beside the nodes boots on a new one',
       run: () => nodes.dropBesideNodes('vnode1', 'vnode2'),

@@ -86,6 +86,57 @@ export class NodeJob {
     await this.#person.page.locator('.view-line', { hasText: '#!ipxe' }).first().waitFor();
   }
 
+  /** From a line of the kernel to where it stands in the console's text. */
+  async openConsoleLine(): Promise<void> {
+    await this.#person
+      .webview()
+      .getByRole('treeitem', { name: /^Linux version / })
+      .first()
+      .click();
+    await this.#person.page.locator('.tab.active', { hasText: 'console with times' }).waitFor();
+    await this.#cursorAt(/^\S+Z.*Linux.version/);
+  }
+
+  async capture(name: string): Promise<void> {
+    await this.#person.palette('Bootyard: Start Capturing Packets');
+    await this.#person.input('Capture the packets of which nodes?');
+    await this.#person.page.locator('.quick-input-action').getByRole('button', { name: 'OK' }).click();
+    await this.#person.said(`The packets of ${name} are captured now`);
+  }
+
+  /** From a DHCP message of the last boot to its packet. */
+  async openPacket(name: string): Promise<void> {
+    await this.#person.page.locator('.tab', { hasText: `${name} boot timeline` }).click();
+    const page = this.#person.webview();
+    const boots = page.locator('#boot');
+    const last = (await boots.locator('option').allTextContents()).find((label) => label.startsWith('2: '));
+    await boots.selectOption({ label: last ?? '' });
+    await page.getByRole('heading', { name: `Boot 2 of ${name} on ` }).waitFor();
+    await page
+      .getByRole('treeitem', { name: /^DISCOVER: OFFER / })
+      .first()
+      .click();
+    await this.#person.page
+      .locator('.tab.active', { hasText: `${name} packets of boot 2, walt-net` })
+      .waitFor();
+    await this.#cursorAt(/DHCP.*DISCOVER/);
+  }
+
+  /** The line on which the cursor stands is in sight. */
+  async #cursorAt(text: RegExp): Promise<void> {
+    const page = this.#person.page;
+    const cursor = page.locator('.editor-instance .cursor').first();
+    await cursor.waitFor({ state: 'attached' });
+    const lines = page.locator('.editor-instance .view-line', { hasText: text });
+    for (let tries = 0; tries < 50; tries++) {
+      const top = await cursor.evaluate((element) => element.style.top);
+      const tops = await lines.evaluateAll((found) => found.map((line) => line.style.top));
+      if (tops.includes(top)) return;
+      await page.waitForTimeout(200);
+    }
+    throw new Error(`the cursor is not in a line like ${String(text)}`);
+  }
+
   async compareBoots(name: string): Promise<void> {
     await this.#person.choose(this.#person.row(`${name}, `), 'Show Boot Timeline');
     const page = this.#person.webview();
