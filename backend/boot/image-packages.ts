@@ -1,4 +1,5 @@
 import type { ImageTree } from '../images/tree/tree.ts';
+import { rpmPackages } from './rpm-packages.ts';
 
 /** A package that is installed in an image, with its regular files. */
 export interface ImagePackage {
@@ -8,12 +9,23 @@ export interface ImagePackage {
 
 const DPKG = 'var/lib/dpkg/info';
 const APK = 'lib/apk/db/installed';
+/** The second is mostly a link to the first. */
+const RPM = ['usr/lib/sysimage/rpm/rpmdb.sqlite', 'var/lib/rpm/rpmdb.sqlite'];
 /** A hostile image gets no more of the memory. */
 const MAX_LIST_BYTES = 16 * 1024 * 1024;
+const MAX_DATABASE_BYTES = 256 * 1024 * 1024;
 
-/** Packages of dpkg (Debian, Ubuntu) and apk (Alpine); none for other systems, whose databases are binary. */
+/** Packages of dpkg (Debian, Ubuntu), apk (Alpine) and rpm (Fedora, and RHEL and its kin from 9 on); of other systems none. */
 export function imagePackages(tree: ImageTree): ImagePackage[] {
-  return [...dpkgPackages(tree), ...apkPackages(tree)].filter(({ inodes }) => inodes.length > 0);
+  const all = [...dpkgPackages(tree), ...apkPackages(tree), ...packagesOfRpm(tree)];
+  return all.filter(({ inodes }) => inodes.length > 0);
+}
+
+function packagesOfRpm(tree: ImageTree): ImagePackage[] {
+  const inode = RPM.map((path) => tree.lookupPath(path)).find((found) => found !== 0);
+  if (inode === undefined) return [];
+  const packages = rpmPackages(contentOf(tree, inode, MAX_DATABASE_BYTES));
+  return packages.map(({ name, paths }) => ({ name, inodes: filesAt(tree, paths) }));
 }
 
 function dpkgPackages(tree: ImageTree): ImagePackage[] {
@@ -54,6 +66,11 @@ function filesAt(tree: ImageTree, paths: readonly string[]): number[] {
 }
 
 function textOf(tree: ImageTree, inode: number): string {
+  return contentOf(tree, inode, MAX_LIST_BYTES).toString();
+}
+
+/** Of what is no regular file, or larger, nothing. */
+function contentOf(tree: ImageTree, inode: number, most: number): Buffer {
   const { type, size } = tree.stat(inode);
-  return type === 'file' && size <= MAX_LIST_BYTES ? tree.readFile(inode).toString() : '';
+  return type === 'file' && size <= most ? tree.readFile(inode) : Buffer.alloc(0);
 }
