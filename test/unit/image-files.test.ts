@@ -204,13 +204,9 @@ describe('a search of a large file', () => {
   let turning: NodeJS.Immediate;
 
   /** Reading takes no turns here, so those that are left are the search's own. */
-  async function tree(): Promise<ImageTree> {
-    const { id } = await importLayers(
-      made.store,
-      made.home,
-      [tarOf([{ ...file('big', ''), content }])],
-      'box',
-    );
+  async function tree(bytes = content): Promise<ImageTree> {
+    const layer = tarOf([{ ...file('big', ''), content: bytes }]);
+    const { id } = await importLayers(made.store, made.home, [layer], 'box');
     const opened = await made.store.tree(id);
     opened.readCold = (...read) => Promise.resolve(opened.read(...read));
     return opened;
@@ -237,6 +233,13 @@ describe('a search of a large file', () => {
       content.subarray(content.subarray(0, end).lastIndexOf(10) + 1, end).toString().length;
     const places = [PIECE - 3, content.length - 6];
     expect(matches).toMatchObject(places.map((end) => ({ line: line(end), column: column(end) })));
+    opened.close();
+  });
+
+  test('leaves one out that is larger still, and says so', async () => {
+    const opened = await tree(Buffer.concat([content, Buffer.from('\n')]));
+    const found = await searchTree(opened, from, { ...asked, text: 'needle' }, control);
+    expect(found).toEqual({ matches: [], isCut: false, searched: 0, skipped: 1 });
     opened.close();
   });
 
