@@ -55,10 +55,11 @@ export class BootWatch {
       return;
     }
     if (event.kind === 'node' || event.kind === 'qemu') return this.#keep(event);
+    // Of all that the console prints a log is kept: no more progress than the printing is.
+    if (event.kind === 'log') return this.output();
     const isStall = event.kind === 'console' && isStallReport(event.line);
     if (isStall) this.#stallReportAt = performance.now();
     else this.#progressed();
-    if (event.kind === 'log') return;
     // A copy takes the time that its size needs.
     if (event.kind === 'copy') this.#begun = performance.now();
     if (event.kind !== 'copy' || event.phase !== 'progress') this.#keep(event);

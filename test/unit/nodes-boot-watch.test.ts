@@ -103,6 +103,7 @@ test('a kernel that reports its own stall again and again stands still, and the 
       line(`[  ${seconds}.752486] watchdog: BUG: soft lockup - CPU#0 stuck for ${seconds}s! [x:49]`),
     );
     watch.output();
+    watch.take(event({ kind: 'log', stream: 'virtualconsole', line: 'Call Trace:', timestamp: 0 }));
     vi.advanceTimersByTime(26_000);
   }
   expect(stalled).toEqual([
