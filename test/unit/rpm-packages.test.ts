@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { imagePackages } from '../../backend/boot/image-packages.ts';
 import { rpmPackages } from '../../backend/boot/rpm-packages.ts';
-import { file, folder, link, testFolder, treeOf } from './images/support.ts';
+import { file, folder, link, treeOf } from './images/support.ts';
 
 const SPEC = `Name: NAME
 Version: 1
@@ -26,7 +27,7 @@ echo NAME >%{buildroot}/usr/bin/NAME
 /** What rpm itself makes of two packages that it built. */
 let database: Buffer;
 beforeAll(() => {
-  const top = testFolder();
+  const top = mkdtempSync(join(tmpdir(), 'bootyard-rpms-'));
   const rpm = join(top, 'db');
   for (const [name, count] of [
     ['tool', 3],
@@ -42,6 +43,7 @@ beforeAll(() => {
     stdio: 'pipe',
   });
   database = readFileSync(join(rpm, 'rpmdb.sqlite'));
+  rmSync(top, { recursive: true });
 });
 
 test('packages of an RPM database, with their files and directories', () => {
