@@ -8,6 +8,7 @@ import { BootyardError } from '../../backend/errors.ts';
 import type { Parts } from '../features.ts';
 import { targetNode, targetNodes, validFor } from '../nodes/node-targets.ts';
 import { registerCommands } from '../ui/commands.ts';
+import { said } from '../ui/said.ts';
 import { packetList } from './packet-list.ts';
 
 interface CaptureItem extends vscode.QuickPickItem {
@@ -25,7 +26,7 @@ export function registerCaptureCommands(parts: Parts): vscode.Disposable {
       const started = await connection.call('node.captureStart', { node: name });
       const when =
         started.length === 0 ? 'from its next boot on' : 'now, and from power-on in each next boot';
-      void vscode.window.showInformationMessage(`The packets of ${name} are captured ${when}.`);
+      said(`The packets of ${name} are captured ${when}`);
     }
   }
 
@@ -34,7 +35,7 @@ export function registerCaptureCommands(parts: Parts): vscode.Disposable {
     const title = 'Capture the packets of which nodes no more?';
     for (const { name } of await targetNodes(connection.model, args, { title, ...validFor.any })) {
       await connection.call('node.captureStop', { node: name });
-      void vscode.window.showInformationMessage(`The packets of ${name} are not captured any more.`);
+      said(`The packets of ${name} are not captured any more`);
     }
   }
 

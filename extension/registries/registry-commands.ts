@@ -59,7 +59,7 @@ class RegistryCommands {
       }),
     );
     await this.#logins.set(host, login);
-    void vscode.window.setStatusBarMessage(`Logged in to ${registry.label} as ${username}`, 5000);
+    said(`Logged in to ${registry.label} as ${username}`);
   }
 
   async logout(): Promise<void> {
@@ -69,7 +69,7 @@ class RegistryCommands {
     const host = await vscode.window.showQuickPick(hosts, { title: 'Log out of which registry?' });
     if (host === undefined) throw new vscode.CancellationError();
     await this.#logins.remove(host);
-    void vscode.window.setStatusBarMessage(`Logged out of ${host}`, 5000);
+    said(`Logged out of ${host}`);
   }
 
   async clone(given: unknown): Promise<Cloned | undefined> {
@@ -90,7 +90,7 @@ class RegistryCommands {
       ),
     );
     for (const warning of cloned.warnings) void vscode.window.showWarningMessage(warning);
-    void vscode.window.setStatusBarMessage(`Image ${cloned.image.name} cloned`, 5000);
+    said(`Image ${cloned.image.name} cloned`);
     return cloned;
   }
 
@@ -142,7 +142,7 @@ class RegistryCommands {
         await this.#options(task),
       ),
     );
-    void vscode.window.setStatusBarMessage(`Image ${image.name} published as ${published.link}`, 5000);
+    said(`Image ${image.name} published as ${published.link}`);
     return published;
   }
 
