@@ -8,6 +8,7 @@ import { labEnvironment } from '../daemon/lab-access.ts';
 import type { Parts } from '../features.ts';
 import { ImageElement } from '../images/images-tree.ts';
 import { targetImages } from '../images/image-targets.ts';
+import { said } from '../ui/said.ts';
 import { registerCommands } from '../ui/commands.ts';
 import { withConsent } from '../ui/consent.ts';
 import { type Task, withProgress } from '../ui/progress.ts';
