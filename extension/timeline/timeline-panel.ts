@@ -84,7 +84,9 @@ export class TimelinePanel implements vscode.Disposable {
     const has = (boot: number): boolean => boots.some(({ number }) => number === boot);
     const { boot, compare } = this.#choice;
     this.#timeline = has(boot) ? await numbered(boot) : await connection.call('node.timeline', { node });
-    const other = has(compare) ? await numbered(compare) : undefined;
+    // Beside itself a boot says nothing.
+    const isOther = has(compare) && compare !== this.#timeline.number;
+    const other = isOther ? await numbered(compare) : undefined;
     return timelineView(this.#mac, this.#timeline, boots, other);
   }
 

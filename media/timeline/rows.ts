@@ -11,6 +11,8 @@ export interface Row {
   readonly canOpen: boolean;
   /** one line about it */
   readonly details: string;
+  /** the element as it was made */
+  readonly html: string;
 }
 
 export function rowsOf({ stages, steps, totalMs, other }: ToPage): Row[] {
@@ -57,10 +59,10 @@ function stepRow(step: Step, index: number, wholeMs: number): Row {
   });
 }
 
-function finish(element: HTMLElement, about: Omit<Row, 'element'>): Row {
+function finish(element: HTMLElement, about: Omit<Row, 'element' | 'html'>): Row {
   element.title = about.details;
   element.setAttribute('aria-label', about.details);
-  return { element, ...about };
+  return { element, html: element.outerHTML, ...about };
 }
 
 function row(kind: string, name: string, took: string, bars: HTMLElement[], endShare: string): HTMLElement {

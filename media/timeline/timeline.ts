@@ -49,13 +49,28 @@ function show(message: ToPage): void {
   const choices = [[0, 'no other'] as const, ...others.map(({ number, label }) => [number, label] as const)];
   fill(compare, choices, message.other?.number ?? 0);
   vscode.setState({ mac: message.mac, boot: chosen(message.number), compare: message.other?.number ?? 0 });
-  rows = rowsOf(message);
-  tree.replaceChildren(...rows.map((row) => row.element));
+  rows = kept(rows, rowsOf(message));
+  // What has not changed stays: a click on it, or a key, may be under way.
+  for (const [index, { element: row }] of rows.entries()) {
+    const old = tree.children[index];
+    row.tabIndex = -1;
+    if (!old) tree.append(row);
+    else if (old !== row) old.replaceWith(row);
+  }
+  while (tree.children.length > rows.length) tree.lastElementChild?.remove();
   hideClosed();
   scale();
   const first = rows[focused] ?? rows[0];
   if (first) first.element.tabIndex = 0;
   if (focused >= 0) first?.element.focus({ preventScroll: true });
+}
+
+/** Rows with the elements that show the same at the same place. */
+function kept(shownRows: readonly Row[], next: readonly Row[]): Row[] {
+  return next.map((row, index) => {
+    const old = shownRows[index];
+    return old?.html === row.html ? { ...row, element: old.element } : row;
+  });
 }
 
 /** The last boot is followed: it is 0. */

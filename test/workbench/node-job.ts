@@ -90,11 +90,11 @@ export class NodeJob {
   async openConsoleLine(): Promise<void> {
     await this.#person
       .webview()
-      .getByRole('treeitem', { name: /^Linux version / })
+      .getByRole('treeitem', { name: /^\[ *[0-9.]+\] Linux version / })
       .first()
       .click();
     await this.#person.page.locator('.tab.active', { hasText: 'console with times' }).waitFor();
-    await this.#cursorAt(/^\S+Z.*Linux.version/);
+    await this.#isSelected(/^\S+Z.*Linux.version/);
   }
 
   async capture(name: string): Promise<void> {
@@ -108,9 +108,8 @@ export class NodeJob {
   async openPacket(name: string): Promise<void> {
     await this.#person.page.locator('.tab', { hasText: `${name} boot timeline` }).click();
     const page = this.#person.webview();
-    const boots = page.locator('#boot');
-    const last = (await boots.locator('option').allTextContents()).find((label) => label.startsWith('2: '));
-    await boots.selectOption({ label: last ?? '' });
+    await page.getByRole('heading', { name: `Boot 1 of ${name} on ` }).waitFor();
+    await page.locator('#boot').selectOption({ index: 0 });
     await page.getByRole('heading', { name: `Boot 2 of ${name} on ` }).waitFor();
     await page
       .getByRole('treeitem', { name: /^DISCOVER: OFFER / })
@@ -119,22 +118,23 @@ export class NodeJob {
     await this.#person.page
       .locator('.tab.active', { hasText: `${name} packets of boot 2, walt-net` })
       .waitFor();
-    await this.#cursorAt(/DHCP.*DISCOVER/);
+    await this.#isSelected(/DHCP.*DISCOVER/);
   }
 
-  /** The line on which the cursor stands is in sight. */
-  async #cursorAt(text: RegExp): Promise<void> {
+  /** A line of an editor that is selected, and in sight. */
+  async #isSelected(text: RegExp): Promise<void> {
     const page = this.#person.page;
-    const cursor = page.locator('.editor-instance .cursor').first();
-    await cursor.waitFor({ state: 'attached' });
-    const lines = page.locator('.editor-instance .view-line', { hasText: text });
+    const line = page.locator('.editor-instance .view-line', { hasText: text });
+    const selection = page.locator('.editor-instance .selected-text').first();
+    await selection.waitFor();
+    const tops = async (): Promise<number[]> =>
+      await line.evaluateAll((found) => found.map((one) => one.getBoundingClientRect().top));
     for (let tries = 0; tries < 50; tries++) {
-      const top = await cursor.evaluate((element) => element.style.top);
-      const tops = await lines.evaluateAll((found) => found.map((line) => line.style.top));
-      if (tops.includes(top)) return;
+      const top = (await selection.boundingBox())?.y ?? -1;
+      if ((await tops()).some((one) => Math.abs(one - top) < 2)) return;
       await page.waitForTimeout(200);
     }
-    throw new Error(`the cursor is not in a line like ${String(text)}`);
+    throw new Error(`no line like ${String(text)} is selected`);
   }
 
   async compareBoots(name: string): Promise<void> {
