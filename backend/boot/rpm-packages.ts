@@ -50,12 +50,12 @@ function packageOf(header: Buffer): RpmPackage[] {
   const start = 8 + entries * 16;
   if (start > header.length) return [];
   const data = header.subarray(start);
-  const find = (tag: number, type: number): { at: number; count: number } | undefined => {
+  const find = (tag: number, type: number): Values => {
     for (let at = 8; at < start; at += 16) {
       if (header.readUInt32BE(at) !== tag || header.readUInt32BE(at + 4) !== type) continue;
       return { at: header.readUInt32BE(at + 8), count: header.readUInt32BE(at + 12) };
     }
-    return undefined;
+    return { at: 0, count: 0 };
   };
   const [name] = strings(data, find(TAG.name, TYPE.string));
   const folders = strings(data, find(TAG.dirNames, TYPE.stringArray));
@@ -71,10 +71,9 @@ interface Values {
 }
 
 /** Each ends with a zero byte. */
-function strings(data: Buffer, values: Values | undefined): string[] {
+function strings(data: Buffer, { at, count }: Values): string[] {
   const found: string[] = [];
-  let at = values?.at ?? 0;
-  while (values && found.length < values.count) {
+  while (found.length < count) {
     const end = data.indexOf(0, at);
     if (end < 0) break;
     found.push(data.toString('utf8', at, end));
@@ -83,7 +82,7 @@ function strings(data: Buffer, values: Values | undefined): string[] {
   return found;
 }
 
-function numbers(data: Buffer, values: Values | undefined): number[] {
-  if (!values || values.at + values.count * 4 > data.length) return [];
-  return Array.from({ length: values.count }, (_, index) => data.readUInt32BE(values.at + index * 4));
+function numbers(data: Buffer, { at, count }: Values): number[] {
+  if (at + count * 4 > data.length) return [];
+  return Array.from({ length: count }, (_, index) => data.readUInt32BE(at + index * 4));
 }

@@ -23,6 +23,7 @@ export async function openStep(
       return await openConsole(parts, timeline, step);
     case 'packet':
       return await openPacket(parts, timeline, step);
+    case undefined:
   }
 }
 
