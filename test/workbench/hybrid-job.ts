@@ -39,7 +39,7 @@ export class HybridJob {
     await this.#item('disk_0').getByText('1.0 GB · hybrid-boot-p · in use').waitFor();
     const copy = this.#item(IMAGE);
     await copy.getByText(/^[0-9a-f]{12} · sda1 · complete · booted \d+ s ago$/).waitFor();
-    await copy.getByText(/^image \d+ MB · \d+ [kM]?B written and kept · \S+ [kM]?B in \/local$/).waitFor();
+    await copy.getByText(/^image \d+ MB · \S+ [kM]?B written and kept · \S+ [kM]?B in \/local$/).waitFor();
     await copy.hover();
     await copy.locator('[aria-label^="Remove Image Copy"]').click();
     await this.#person.confirm(`Remove the copy of ${IMAGE} from the disk of ${node}?`, 'Cancel');
