@@ -1,7 +1,8 @@
 // The editor's tests in a real VS Code (code-server in headless Chromium), with the packaged extension installed and a
 // lab of their own: the mocha suite inside the extension host, jobs by mouse and keyboard, and the start of one as a user
-// without rights, whom only root can make. `keep`, `loop`, `files` and `plain` are long: with BOOTYARD_TEST_ALL, or when named.
-//   test/workbench/run.ts [host] [main] [work] [keep] [loop] [files] [plain] [--pictures]     --pictures makes those in docs/ anew
+// without rights, whom only root can make. `keep`, `loop`, `files`,
+// `agents` and `plain` are long: with BOOTYARD_TEST_ALL, or when named.
+//   test/workbench/run.ts [host|main|work|keep|loop|files|agents|plain…] [--pictures]     --pictures makes those in docs/ anew
 //   test/workbench/run.ts loop [--docker] [--podman] [--none]      the loop with these alone
 // BOOTYARD_TEST_VSIX names a .vsix to test instead of packaging dist/.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -11,6 +12,7 @@ import type { Browser } from 'playwright-core';
 import { installCodeServer } from '../../scripts/install-code-server.ts';
 import { packageExtension } from '../../scripts/package.ts';
 import { TestLab } from '../support/lab.ts';
+import { runAgentsJob } from './agents-job.ts';
 import { bundleSuite } from './bundle.ts';
 import { runHostSuite } from './host.ts';
 import { runImagefsJob } from './imagefs-job.ts';
@@ -122,6 +124,12 @@ const jobs: Job[] = [
     'files',
     'images and nodes as folders, by mouse and keyboard',
     (workbench, lab) => runImagefsJob(workbench, lab, logs),
+    true,
+  ),
+  job(
+    'agents',
+    "agents' tools that change things, by mouse and keyboard",
+    (workbench, lab) => runAgentsJob(workbench, lab, logs),
     true,
   ),
   {
