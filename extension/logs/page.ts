@@ -1,5 +1,5 @@
 /** The log view's frame: what is looked for above, lines, and the whole of one line below. */
-export const FRAME = `  <main aria-labelledby="title">
+export const FRAME = `  <main class="whole" aria-labelledby="title">
     <h1 id="title"></h1>
     <div id="filters" role="search">
       <label id="issuer-field">From <input id="issuers" list="issuer-list" spellcheck="false"

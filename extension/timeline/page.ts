@@ -1,5 +1,5 @@
 /** The timeline's frame: a head with what to show, and a tree of stages and steps whose bars share one scale. */
-export const FRAME = `  <main aria-labelledby="title">
+export const FRAME = `  <main class="whole" aria-labelledby="title">
     <header>
       <h1 id="title"></h1>
       <label>Boot <select id="boot"></select></label>
@@ -9,7 +9,7 @@ export const FRAME = `  <main aria-labelledby="title">
         <button id="fit" type="button" title="The whole boot (0)">Fit</button>
         <button id="in" type="button" title="Zoom in (+)">+</button>
       </span>
-      <button id="text" type="button" class="secondary">As Text</button>
+      <button id="text" type="button">As Text</button>
     </header>
     <p id="notice" role="status"></p>
     <div id="scroll">

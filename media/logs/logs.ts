@@ -7,6 +7,7 @@ import {
   type Query,
   ToPage,
 } from '../../extension/logs/messages.ts';
+import { element } from '../page.ts';
 import { LineList } from './line-list.ts';
 import { LogLines } from './lines.ts';
 import { rangeOf, shortTime } from './time.ts';
@@ -58,12 +59,6 @@ const reading = new Set<'older' | 'newer'>();
 let labNotice = '';
 let problem = '';
 let timer: number | undefined;
-
-function element<T extends HTMLElement>(id: string, type: abstract new () => T): T {
-  const found = document.getElementById(id);
-  if (!(found instanceof type)) throw new Error(`#${id} is missing`);
-  return found;
-}
 
 function showDetails(line: Line | undefined): void {
   details.textContent = line ? `${shortTime(line.time)} ${line.issuer}.${line.stream}: ${line.text}` : '';

@@ -20,7 +20,7 @@ export class FieldRow {
     this.#input.setAttribute('aria-describedby', `${id}-about ${id}-problem`);
     this.#problem = make('p', { id: `${id}-problem`, className: 'problem' });
     this.#problem.setAttribute('aria-live', 'polite');
-    this.#reset = make('button', { type: 'button', className: 'secondary', textContent: 'Reset to Default' });
+    this.#reset = make('button', { type: 'button', textContent: 'Reset to Default' });
     this.#reset.setAttribute('aria-label', `Reset ${field.name} to its default, ${field.defaultValue}`);
     this.#reset.title = `Default: ${field.defaultValue}`;
     this.element = this.#build(id);

@@ -7,6 +7,7 @@ import {
   type FromPage,
   type Values,
 } from '../../extension/nodes/settings/messages.ts';
+import { element } from '../page.ts';
 import { FieldRow, shapeOf } from './field-row.ts';
 
 declare function acquireVsCodeApi(): {
@@ -31,12 +32,6 @@ let macs: string[] = [];
 let kept: Values = PageState.safeParse(vscode.getState()).data?.edits ?? {};
 let lastCheck = 0;
 let timer: number | undefined;
-
-function element<T extends HTMLElement>(id: string, type: abstract new () => T): T {
-  const found = document.getElementById(id);
-  if (!(found instanceof type)) throw new Error(`#${id} is missing`);
-  return found;
-}
 
 function edits(): Values {
   return Object.fromEntries(rows.flatMap(({ name, edit }) => (edit === undefined ? [] : [[name, edit]])));

@@ -1,6 +1,7 @@
 // The page of a boot's timeline. What it shows comes from the extension; it keeps which boots were chosen, how far it is
 // zoomed, and which stages are closed.
 import { type FromPage, type PageState, ToPage } from '../../extension/timeline/messages.ts';
+import { element } from '../page.ts';
 import { type Row, rowsOf } from './rows.ts';
 import { marks, seconds } from './scale.ts';
 
@@ -27,12 +28,6 @@ let shown: ToPage | undefined;
 let rows: Row[] = [];
 let zoom = 1;
 const closed = new Set<string>();
-
-function element<T extends HTMLElement>(id: string, type: abstract new () => T): T {
-  const found = document.getElementById(id);
-  if (!(found instanceof type)) throw new Error(`#${id} is missing`);
-  return found;
-}
 
 function show(message: ToPage): void {
   const focused = rows.findIndex((row) => row.element === document.activeElement);

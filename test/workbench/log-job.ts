@@ -1,6 +1,6 @@
 import type { FrameLocator, Locator } from 'playwright-core';
 import type { TestLab } from '../support/lab.ts';
-import type { Person } from './person.ts';
+import { type Person, RECORDS } from './person.ts';
 import type { Step } from './steps.ts';
 
 const MANY = 3000;
@@ -28,7 +28,7 @@ export class LogJob {
   }
 
   async #follow(node: string): Promise<void> {
-    await this.#person.choose(this.#person.row(`${node}, `), 'Show Node Logs');
+    await this.#person.choose(this.#person.row(`${node}, `), 'Show Node Logs', RECORDS);
     await this.#page.getByRole('heading', { name: `Logs of ${node}` }).waitFor();
     await this.#line(/^Starting up\.$/).waitFor();
     await this.#lab.inNode(node, 'walt-log-echo exp1 "measure $((6*7)) done"');

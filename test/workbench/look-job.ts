@@ -1,5 +1,5 @@
 import type { TestLab } from '../support/lab.ts';
-import { PANEL_TERMINAL, type Person } from './person.ts';
+import { PANEL_TERMINAL, type Person, RECORDS } from './person.ts';
 
 /** What looks at nodes from outside, by mouse and keyboard: ping, and the console as it was. */
 export class LookJob {
@@ -60,7 +60,7 @@ export class LookJob {
   async #choose(node: string, range: string): Promise<void> {
     const row = this.#person.row(`${node}, `);
     await row.click();
-    await this.#person.choose(row, 'Replay Console...');
+    await this.#person.choose(row, 'Replay Console...', RECORDS);
     await this.#person.input(`Replay the console of ${node}: from when to when?`);
     await this.#person.pick(range);
   }

@@ -171,6 +171,8 @@ export class Person {
 /** The terminal on show in the editor area, and the one in the panel. */
 const TERMINAL = '.part.editor .terminal-wrapper.active';
 export const PANEL_TERMINAL = '.part.panel .terminal-wrapper.active';
+/** The menu in a node's menu for what was logged, read, printed and sent. */
+export const RECORDS = 'Logs and Records';
 
 /** Runs in the page, which has a type library of its own, so it is text here. A prompt's space is lost at a row's end. */
 const terminalText = `(rows) =>

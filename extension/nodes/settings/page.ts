@@ -5,8 +5,8 @@ export const FORM = `  <main aria-labelledby="title">
     <form id="form" novalidate>
       <fieldset id="fields" aria-labelledby="title"></fieldset>
       <footer>
-        <button id="save" type="submit" disabled>Save</button>
-        <button id="reboot" type="button" class="secondary" hidden>Reboot Now</button>
+        <button id="save" type="submit" class="primary" disabled>Save</button>
+        <button id="reboot" type="button" hidden>Reboot Now</button>
         <p id="outcome" role="status"></p>
       </footer>
     </form>
