@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
 import type { ExplainedBoot } from '../../backend/api/boots.ts';
+import type { NodeInfo } from '../../backend/api/node.ts';
 import type { Explanation } from '../../backend/events/explanation.ts';
+import { enterArgv } from '../../backend/lab/enter.ts';
 import { defaultImageTar } from './default-image.ts';
 import { TestLab, until } from './lab.ts';
 import { importVariant, type Change } from './variant.ts';
@@ -17,6 +19,10 @@ export interface Broken {
   /** made when the test begins, as it needs files of the image */
   make?: (files: ImageFiles) => Promise<Change> | Change;
   settings?: string[];
+  /** what goes wrong while it boots, or after that */
+  meanwhile?: (node: string) => Promise<unknown>;
+  /** the boot that is explained: 1 when not given */
+  boot?: number;
   words: string[];
 }
 
@@ -49,13 +55,22 @@ export class ImageFiles {
     }
     return this.put(name, Buffer.from(text, 'latin1'));
   }
-  /** One without the files that match. */
-  async without(pattern: RegExp): Promise<Change> {
+  /** One in which the image's init runs these commands first. */
+  atInit(...commands: string[]): Promise<Change> {
+    const first = 'mkdir -p /dev/pts';
+    return this.edited('etc/init.d/rcS', first, [...commands, first].join('\n'));
+  }
+  /** Names of the files that match: one at least. */
+  async names(pattern: RegExp): Promise<string[]> {
     const { tar } = await defaultImageTar('pc-x86-64-tiny');
     const names = execFileSync('tar', ['-tf', tar], { encoding: 'utf8', maxBuffer: 64 << 20 }).split('\n');
-    const remove = names.filter((name) => pattern.test(name));
-    if (remove.length === 0) throw new Error(`nothing in the image is like ${String(pattern)}`);
-    return { remove: remove.map((name) => name.replace(/^\.\//, '')) };
+    const found = names.filter((name) => pattern.test(name));
+    if (found.length === 0) throw new Error(`nothing in the image is like ${String(pattern)}`);
+    return found.map((name) => name.replace(/^\.\//, ''));
+  }
+  /** One without the files that match. */
+  async without(pattern: RegExp): Promise<Change> {
+    return { remove: await this.names(pattern) };
   }
   close(): void {
     rmSync(this.folder, { recursive: true });
@@ -63,10 +78,10 @@ export class ImageFiles {
 }
 
 /** A lab in which boots are broken, one way after the other. */
-export function brokenLab() {
-  const lab = new TestLab();
+export function brokenLab(lab = new TestLab()) {
   const files = new ImageFiles();
   let count = 0;
+  let isCut = false;
   beforeAll(() => lab.importDefault('pc-x86-64-tiny'));
   afterAll(async () => {
     await lab.remove();
@@ -78,10 +93,28 @@ export function brokenLab() {
     const words = ['node', 'explain', node, String(boot), '--json'];
     return JSON.parse(await lab.bootyard(...words)) as ExplainedBoot;
   }
-  async function over(node: string): Promise<ExplainedBoot> {
+  /** What goes wrong after a boot is explained some time after its end. */
+  async function over(node: string, { boot, meanwhile }: Broken): Promise<ExplainedBoot> {
     const isOver = ({ outcome, explanation }: ExplainedBoot) =>
-      outcome !== 'going on' || explanation !== null;
-    return until(`${node}: the end of its boot`, () => explained(node), isOver, 240_000);
+      explanation !== null || (outcome !== 'going on' && !meanwhile);
+    return until(`${node}: the end of its boot`, () => explained(node, boot), isOver, 240_000);
+  }
+  /** The node as soon as it is like that. */
+  function awaited(node: string, isRight: (node: NodeInfo) => boolean): Promise<NodeInfo> {
+    return until(node, () => lab.node(node), isRight, 240_000);
+  }
+  const booted = (node: string): Promise<NodeInfo> => awaited(node, ({ state }) => state === 'booted');
+
+  /** Nothing of the node reaches that TCP port of the lab any more. */
+  async function cut(node: string, port: number): Promise<void> {
+    const { ip } = await lab.node(node);
+    const rule = `ip saddr ${ip} tcp dport ${port} drop`;
+    inLab('nft', `table ip cut { chain in { type filter hook input priority 0; ${rule}; }; }`);
+    isCut = true;
+  }
+  function inLab(...command: string[]): void {
+    const [program = '', ...args] = enterArgv(lab.paths, command);
+    execFileSync(program, args, { stdio: 'pipe' });
   }
 
   /** As `explanationOf`; what comes of an overloaded host alone is tried again. */
@@ -93,19 +126,24 @@ export function brokenLab() {
   }
 
   /** Boots it, and gives the explanation, which the node's own reason says as well. */
-  async function explanationOf({ cause, change, make, settings = [] }: Broken): Promise<Explanation> {
+  async function explanationOf(broken: Broken): Promise<Explanation> {
+    const { cause, change, make, settings = [] } = broken;
     const name = `${cause.replaceAll('.', '-')}-${++count}`;
     const made = change ?? (make && (await make(files)));
     if (made) await importVariant(lab, name, made);
     const flags = ['boot.retries=0', 'boot.timeout=40', ...settings].flatMap((text) => ['--set', text]);
     await lab.run('node', 'create', name, '--image', made ? name : 'pc-x86-64-tiny', ...flags);
-    const { explanation, outcome } = await over(name);
+    await broken.meanwhile?.(name);
+    const { explanation, outcome } = await over(name, broken);
     if (!explanation) throw new Error(`${name}: no explanation; ${JSON.stringify(await lab.node(name))}`);
     if (outcome !== 'booted') {
       const saysWhy = ({ reason }: { reason: string | null }) => reason?.includes(explanation.why) ?? false;
       await until('the reason', () => lab.node(name), saysWhy, 20_000);
     }
     await lab.bootyard('node', 'remove', '--force', name);
+    // The next node may get the same address.
+    if (isCut) inLab('nft', 'delete', 'table', 'ip', 'cut');
+    isCut = false;
     return explanation;
   }
 
@@ -117,5 +155,5 @@ export function brokenLab() {
     expect(sentence).toContain(fix);
     expect([fix, evidence]).not.toEqual(['', []]);
   }
-  return { lab, files, expectCause, explanationOf, explained };
+  return { lab, files, expectCause, explanationOf, explained, awaited, booted, cut };
 }

@@ -3,10 +3,12 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { type TarEntry, writeTar } from '../../backend/images/tar/tar-writer.ts';
-import { defaultImageTar } from './default-image.ts';
+import { type DefaultImage, defaultImageTar } from './default-image.ts';
 import type { TestLab } from './lab.ts';
 
 export interface Change {
+  /** the image that is changed: the tiny one when not given */
+  of?: DefaultImage;
   /** names in the tar, such as sbin/init */
   remove?: string[];
   /** executable text files by name */
@@ -24,14 +26,14 @@ export function programOfHost(path: string): Record<string, string> {
   return Object.fromEntries([[`usr/sbin/${basename(path)}`, path], ...files]);
 }
 
-/** Imports the tiny image with files removed or added, under another name (or, with `--force` in `options`, its own). */
+/** Imports the tiny image, or the one that the change names, with files removed or added, under another name (or, with `--force` in `options`, its own). */
 export async function importVariant(
   lab: TestLab,
   name: string,
   change: Change,
   ...options: string[]
 ): Promise<void> {
-  const { tar, labels } = await defaultImageTar('pc-x86-64-tiny');
+  const { tar, labels } = await defaultImageTar(change.of ?? 'pc-x86-64-tiny');
   const folder = mkdtempSync(join(tmpdir(), 'by-variant-'));
   try {
     const copy = join(folder, 'root.tar');

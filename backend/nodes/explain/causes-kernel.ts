@@ -4,7 +4,7 @@ import { type BootCase, fromConsole, fromFinding, fromMachine, fromRequest, from
 const PANIC = /Kernel panic - not syncing: ?(.*)$/;
 const beforeRoot = (boot: BootCase): boolean => boot.isIn('boot files', 'kernel', 'root');
 const initrd = (boot: BootCase): string => `${boot.bootFolder}/initrd of image ${boot.facts.image}`;
-const MAKE_ANEW =
+export const MAKE_ANEW =
   'make it anew (Debian: update-initramfs -u -k all), or leave it out of the image: Bootyard then makes one';
 
 /** What is wrong with a kernel or an initrd, from the kernel's start to the mount of the root. */

@@ -1,4 +1,5 @@
 import type { Cause, Reason } from './cause.ts';
+import { MAKE_ANEW } from './causes-kernel.ts';
 import { type BootCase, fromConsole, fromFinding, fromSetting } from './facts.ts';
 
 const SIGNALS: Readonly<Record<number, string>> = {
@@ -38,10 +39,21 @@ export const panicCauses: readonly Cause[] = [
     'panic.no-init',
     'kernel panic: no init was found',
     /(No working init found|Requested init (\S+) failed \(error (-?\d+)\))/,
-    (boot, found) => ({
-      why: `the kernel found no program to start as init${found[2] ? ` (${found[2]}: error ${found[3]})` : ''}`,
-      fix: `see that init=/bin/walt-init is among the kernel arguments, and that /bin/busybox of image ${boot.facts.image} runs`,
-    }),
+    (boot, found) => {
+      const [, path, error] = boot.line(/Failed to execute (\/init) \(error (-\d+)\)/) ?? [];
+      if (path !== undefined) {
+        const how = error === '-2' ? ': it, or the program that runs it, is not there' : '';
+        const initrd = `${boot.bootFolder}/initrd of image ${boot.facts.image}`;
+        return {
+          why: `the kernel could not run ${path} of ${initrd} (error ${error}${how})`,
+          fix: MAKE_ANEW,
+        };
+      }
+      return {
+        why: `the kernel found no program to start as init${found[2] ? ` (${found[2]}: error ${found[3]})` : ''}`,
+        fix: `see that init=/bin/walt-init is among the kernel arguments, and that /bin/busybox of image ${boot.facts.image} runs`,
+      };
+    },
   ),
   panic(
     'memory.panic',
@@ -70,11 +82,13 @@ export const panicCauses: readonly Cause[] = [
     'kernel panic: a bug in the kernel or a driver (oops)',
     /(Fatal exception.*|Fatal machine check.*|hung_task.*|softlockup.*)/,
     (boot) => {
-      const bug = boot.line(/(BUG: .+|Oops: .+|general protection fault.*|kernel BUG at .+)/)?.[1];
-      const place = boot.line(/RIP: [0-9a-f]+:(\S+)/)?.[1];
+      const header = /\b[A-Za-z][^\]:]*: [0-9a-f]{4} \[#\d+\].*/;
+      const bug = (boot.line(/BUG: .+|kernel BUG at .+/) ?? boot.line(header))?.[0];
+      const [, place, module] = boot.line(/RIP: [0-9a-f]+:(\S+)(?: \[(\w+)\])?/) ?? [];
+      const { image, node } = boot.facts;
       return {
-        why: `its kernel crashed${bug ? ` (${bug.slice(0, 120)})` : ''}${place ? ` in ${place}` : ''}`,
-        fix: `try another kernel in image ${boot.facts.image}, and see the call trace with 'bootyard node console ${boot.facts.node}'`,
+        why: `its kernel crashed${bug ? ` (${bug.slice(0, 120)})` : ''}${place ? ` in ${place}` : ''}${module ? ` of its module ${module}` : ''}`,
+        fix: `try another kernel in image ${image}${module ? ` or do without that module` : ''}, and see the call trace with 'bootyard node console ${node}'`,
       };
     },
   ),
@@ -92,7 +106,11 @@ export const memoryCauses: readonly Cause[] = [
     title: 'out of memory: the kernel killed a program',
     explain(boot) {
       const line = boot.line(/Out of memory: Killed process \d+ \((.+?)\)/);
-      if (!line || boot.is('not started', 'crashed', 'booted')) return undefined;
+      // One that found nothing more to kill says so itself.
+      const isOver = boot.line(
+        /Kernel panic - not syncing.*(deadlocked on memory|Out of memory|panic_on_oom)/,
+      );
+      if (!line || isOver || boot.is('not started', 'crashed', 'booted')) return undefined;
       return {
         why: `its ${boot.facts.settings.ram} of memory were used up, and the kernel killed the program ${line[1]}`,
         fix: moreMemory(boot),

@@ -74,7 +74,9 @@ export const rootCauses: readonly Cause[] = [
         /can't execute '?\/bin\/walt-init'?: .+|Failed to execute \/bin\/walt-init.*|Requested init \/bin\/walt-init failed.*/,
       );
       const isUnmade = boot.is('not started') && /^initrd\.(noBusybox|missingLibrary)$/.test(end.code ?? '');
-      if (!isUnmade && !(isOnRoot(boot) && line)) return undefined;
+      // After an initrd's own /init that does not run, the kernel looks for init= in the initrd.
+      const isInInitrd = boot.line(/Failed to execute \/init\b/) !== undefined;
+      if (!isUnmade && !(isOnRoot(boot) && line && !isInInitrd)) return undefined;
       const reason = finding
         ? ofFinding(finding)
         : {

@@ -308,9 +308,26 @@ export const lateCases: Case[] = [
     'init=/bin/walt-init',
   ],
   [
+    'panic.no-init',
+    panicked(
+      'kernel',
+      '[    1.912429] Run /init as init process',
+      '[    1.916663] Failed to execute /init (error -2)',
+      '[    1.916986] Run /bin/walt-init as init process',
+      '[    1.917789] Kernel panic - not syncing: Requested init /bin/walt-init failed (error -2).',
+    ),
+    'could not run /init of /boot/pc-x86-64/initrd of image img (error -2: it, or the program that runs it, is not there)',
+    'leave it out of the image',
+  ],
+  [
     'memory.panic',
-    panicked('init', '[    9.1] Kernel panic - not syncing: System is deadlocked on memory'),
-    'its 512M of memory were used up',
+    panicked(
+      'init',
+      '[   20.239910] Out of memory: Killed process 140 (busybox) total-vm:2260kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:28kB oom_score_adj:0',
+      '[   20.331124] Out of memory and no killable processes...',
+      '[   20.332184] Kernel panic - not syncing: System is deadlocked on memory',
+    ),
+    'its 512M of memory were used up, and nothing was left to be killed',
     'ram=1G',
   ],
   [
@@ -337,8 +354,21 @@ export const lateCases: Case[] = [
       '[    9.1] Kernel panic - not syncing: Fatal exception in interrupt',
     ),
     'its kernel crashed (BUG: kernel NULL pointer dereference',
-    'in bad_probe+0x1/0x10',
+    'in bad_probe+0x1/0x10 of its module bad',
     'try another kernel',
+  ],
+  [
+    'panic.exception',
+    panicked(
+      'init',
+      '[    4.441460] invalid opcode: 0000 [#1] PREEMPT SMP NOPTI',
+      '[    4.442978] RIP: 0010:init_nls_ascii+0x5/0x1000 [nls_ascii]',
+      '[    4.444238] RIP: 0033:0x47fbe9',
+      '[    4.475515] RIP: 0010:init_nls_ascii+0x5/0x1000 [nls_ascii]',
+      '[    4.484866] Kernel panic - not syncing: Fatal exception',
+    ),
+    'its kernel crashed (invalid opcode: 0000 [#1] PREEMPT SMP NOPTI) in init_nls_ascii+0x5/0x1000 of its module nls_ascii',
+    'do without that module',
   ],
   [
     'panic.other',

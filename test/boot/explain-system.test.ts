@@ -1,0 +1,42 @@
+import { test } from 'vitest';
+import { brokenLab, type Broken } from '../support/explain.ts';
+import { isLong } from '../support/long.ts';
+
+const { lab, expectCause, booted } = brokenLab();
+
+/** The image's own system, from its init to a node that is booted. */
+const cases: Broken[] = [
+  {
+    cause: 'network.cut-by-init',
+    make: (files) => files.atInit('ifconfig eth0 10.1.2.3'),
+    words: [
+      'Stopped at init',
+      'stopped to answer on the network after /sbin/init of image',
+      'another address',
+    ],
+  },
+  {
+    cause: 'ssh.not-up',
+    make: (files) => files.edited('etc/inittab', '::respawn:/usr/sbin/dropbear', '# dropbear'),
+    words: ['Stopped at init', 'no ssh server listens on port 22', 'let the image start one'],
+  },
+  {
+    cause: 'ssh.key-refused',
+    make: (files) => files.edited('etc/inittab', 'dropbear -F', 'dropbear -w -F'),
+    words: ['is booted: the ssh server of image', "refuses the lab's key for root", 'dropbear without -w'],
+  },
+  {
+    cause: 'agent.silent',
+    change: { add: { 'bin/on-bootup': '#!/bin/busybox sh\nexec busybox sleep 100000\n' } },
+    words: ['Stopped at init', 'has not said that it is booted', '/bin/on-bootup ends'],
+  },
+  {
+    cause: 'reboot.own',
+    meanwhile: async (node) => {
+      await booted(node);
+      await lab.run('node', 'run', node, 'reboot');
+    },
+    words: ['Rebooted by itself', 'its own system restarted it', 'nothing needs to be done'],
+  },
+];
+test.runIf(isLong).each(cases)('$cause', expectCause);
