@@ -7,6 +7,7 @@ import { registerCaptureCommands } from './captures/capture-commands.ts';
 import { LabConnection } from './daemon/connection.ts';
 import { configuredLab } from './daemon/lab-access.ts';
 import type { LabClient } from './daemon/lab-client.ts';
+import { registerDebug } from './debug/register.ts';
 import type { Parts } from './features.ts';
 import { registerFiles } from './files/register.ts';
 import { registerImageCommands } from './images/image-commands.ts';
@@ -105,6 +106,7 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     registerTerminalLinks(parts, terminals),
     registerConsoleTextCommands(parts),
     registerCaptureCommands(parts),
+    registerDebug(parts, nodes),
     registerSettingsPanels(parts, context.extensionUri),
     registerTimelinePanels(parts, context.extensionUri),
     registerLogPanels(parts, context.extensionUri),

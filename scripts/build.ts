@@ -19,6 +19,7 @@ const entries: Record<string, string> = {
   'persist-worker': 'backend/persist/worker.ts',
   'log-search': 'backend/logs/search-worker.ts',
   shaper: 'backend/lab/shaper/main.ts',
+  'gdb-adapter': 'node_modules/cdt-gdb-adapter/dist/debugTargetAdapter.js',
 };
 await build({
   entryPoints: Object.fromEntries(
@@ -37,10 +38,12 @@ await build({
   // for those who read a stack.
   minifyWhitespace: true,
   lineLimit: 160,
-  external: ['vscode', '@lydell/node-pty'],
-  // What dockerode brings for engines over ssh and for BuildKit's sessions, which Bootyard does not use.
+  // gdb's adapter has a native module for a terminal of gdb's own, which Bootyard does not open.
+  external: ['vscode', '@lydell/node-pty', '*.node'],
+  // What dockerode brings for engines over ssh and for BuildKit's sessions, and gdb's adapter for boards, which Bootyard
+  // does not use.
   alias: Object.fromEntries(
-    ['ssh2', '@grpc/grpc-js', '@grpc/proto-loader'].map((name) => [
+    ['ssh2', '@grpc/grpc-js', '@grpc/proto-loader', 'serialport'].map((name) => [
       name,
       join(import.meta.dirname, 'empty-module.cjs'),
     ]),
@@ -67,6 +70,7 @@ for (const script of ['keeper.sh', 'door.sh']) {
   cpSync(join(root, 'backend/lab', script), join(dist, script), { force: true, errorOnExist: false });
 }
 cpSync(join(root, 'backend/nodes/captures/capture.pl'), join(dist, 'capture.pl'));
+cpSync(join(root, 'node_modules/cdt-gdb-adapter/LICENSE'), join(dist, 'gdb-adapter.LICENSE.txt'));
 const schemas = {
   'bootyard.schema.json': labFileJsonSchema(),
   'boot-test.schema.json': bootTestJsonSchema(),

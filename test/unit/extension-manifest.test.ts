@@ -13,6 +13,7 @@ const MenuItem = z.object({
   when: z.string().optional(),
   group: z.string().optional(),
 });
+const Configuration = z.looseObject({ type: z.string(), request: z.string(), name: z.string() });
 const Manifest = z.object({
   icon: z.string(),
   contributes: z.object({
@@ -33,7 +34,19 @@ const Manifest = z.object({
       }),
     ),
     configuration: z.object({ properties: z.record(z.string(), z.object({ scope: z.string() })) }),
+    debuggers: z.array(
+      z.object({
+        type: z.string(),
+        configurationAttributes: z.record(
+          z.string(),
+          z.object({ properties: z.record(z.string(), z.object({ description: z.string() }).partial()) }),
+        ),
+        initialConfigurations: z.array(Configuration),
+        configurationSnippets: z.array(z.object({ body: Configuration })),
+      }),
+    ),
   }),
+  activationEvents: z.array(z.string()),
   capabilities: z.object({
     untrustedWorkspaces: z.object({ restrictedConfigurations: z.array(z.string()) }),
   }),
@@ -139,6 +152,22 @@ describe('manifest', () => {
       expect(names.length).toBeLessThanOrEqual(3);
       expect(names.length).toBeGreaterThan(0);
       expect(names.includes('bootyard.node.shell')).toBe(state === 'booted');
+    }
+  });
+
+  test('debuggers are implemented, and what they offer has only what they know', () => {
+    const types = contributes.debuggers.map(({ type }) => type);
+    expect(
+      [...sources.matchAll(/export const [A-Z]+ = '(bootyard-\w+)';/g)].map(([, type]) => type).toSorted(),
+    ).toEqual(types.toSorted());
+    for (const { type, configurationAttributes, ...offered } of contributes.debuggers) {
+      expect(manifest.activationEvents).toContain(`onDebugDynamicConfigurations:${type}`);
+      const snippets = offered.configurationSnippets.map(({ body }) => body);
+      for (const { request, name, type: own, ...rest } of [...offered.initialConfigurations, ...snippets]) {
+        expect([own, name]).toEqual([type, expect.stringMatching(/\S/)]);
+        const known = configurationAttributes[request]?.properties ?? {};
+        expect(Object.keys(known)).toEqual(expect.arrayContaining(Object.keys(rest)));
+      }
     }
   });
 

@@ -1,8 +1,8 @@
 // The editor's tests in a real VS Code (code-server in headless Chromium), with the packaged extension installed and a
 // lab of their own: the mocha suite inside the extension host, jobs by mouse and keyboard, and the start of one as a user
-// without rights, whom only root can make. `keep`, `loop`, `files`,
+// without rights, whom only root can make. `keep`, `loop`, `files`, `debug`,
 // `agents` and `plain` are long: with BOOTYARD_TEST_ALL, or when named.
-//   test/workbench/run.ts [host|main|work|keep|loop|files|agents|plain…] [--pictures]     --pictures makes those in docs/ anew
+//   test/workbench/run.ts [host|main|work|keep|loop|files|debug|agents|plain…] [--pictures]     --pictures makes those in docs/ anew
 //   test/workbench/run.ts loop [--docker] [--podman] [--none]      the loop with these alone
 // BOOTYARD_TEST_VSIX names a .vsix to test instead of packaging dist/.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -14,6 +14,7 @@ import { packageExtension } from '../../scripts/package.ts';
 import { TestLab } from '../support/lab.ts';
 import { runAgentsJob } from './agents-job.ts';
 import { bundleSuite } from './bundle.ts';
+import { runDebugJob } from './debug-job.ts';
 import { runHostSuite } from './host.ts';
 import { runImagefsJob } from './imagefs-job.ts';
 import { runKeepJob } from './keep-job.ts';
@@ -130,6 +131,12 @@ const jobs: Job[] = [
     'agents',
     "agents' tools that change things, by mouse and keyboard",
     (workbench, lab) => runAgentsJob(workbench, lab, logs),
+    true,
+  ),
+  job(
+    'debug',
+    'the debugger of a kernel, from F5',
+    (workbench, lab) => runDebugJob(workbench, lab, logs),
     true,
   ),
   {

@@ -1,0 +1,65 @@
+import * as vscode from 'vscode';
+import type { NodeInfo } from '../../backend/api/node.ts';
+import type { Parts } from '../features.ts';
+import { isOn } from '../nodes/node-row.ts';
+import { targetNode, type TargetQuestion, validFor } from '../nodes/node-targets.ts';
+import type { NodesView } from '../nodes/nodes-view.ts';
+import { registerCommands } from '../ui/commands.ts';
+import { type Configuration, KERNEL, kernelConfiguration } from './configurations.ts';
+import { KernelSessions } from './kernel-sessions.ts';
+
+/** Debuggers of nodes: launch configurations that are offered for what is there, and commands that need none. */
+export function registerDebug(parts: Parts, { view }: NodesView): vscode.Disposable {
+  const { connection, errors, requireLab } = parts;
+  const kernels = new KernelSessions(parts);
+
+  async function node(args: unknown[], question: Omit<TargetQuestion, 'title'>): Promise<NodeInfo> {
+    await requireLab();
+    return await targetNode(connection.model, args, { title: 'Debug which node?', ...question });
+  }
+
+  /** By F5 in the view the node is the one that is selected there. */
+  async function debugKernel(args: unknown[]): Promise<boolean> {
+    const selected = view.visible ? view.selection[0] : undefined;
+    const { name } = await node(args[0] === undefined && selected ? [selected] : args, validFor.on);
+    return await vscode.debug.startDebugging(undefined, { ...kernelConfiguration(name) });
+  }
+
+  return vscode.Disposable.from(
+    kernels,
+    vscode.debug.registerDebugAdapterDescriptorFactory(KERNEL, kernels),
+    provider(parts, KERNEL, {
+      offered: () => connection.model.nodes.filter(isOn).map(({ name }) => kernelConfiguration(name)),
+      filled: async () => kernelConfiguration((await node([], validFor.on)).name),
+    }),
+    registerCommands(errors, { 'bootyard.node.debugKernel': (...args) => debugKernel(args) }),
+  );
+}
+
+interface Offer {
+  /** what can be started at the moment */
+  readonly offered: () => Configuration[];
+  /** what a configuration gets that does not say it; may ask */
+  readonly filled: () => Promise<Configuration>;
+}
+
+/** Configurations that can be chosen without a launch.json, and what is missing in those that have none or less. */
+function provider({ errors }: Parts, type: string, { offered, filled }: Offer): vscode.Disposable {
+  return vscode.debug.registerDebugConfigurationProvider(
+    type,
+    {
+      provideDebugConfigurations: () => offered().map((offer) => ({ ...offer })),
+      resolveDebugConfiguration: async (_, configuration) => {
+        const given: Record<string, unknown> = configuration;
+        if (given.node !== undefined) return configuration;
+        try {
+          return { ...(await filled()), ...configuration };
+        } catch (error) {
+          errors.report(error);
+          return undefined;
+        }
+      },
+    },
+    vscode.DebugConfigurationProviderTriggerKind.Dynamic,
+  );
+}

@@ -1,0 +1,118 @@
+import type { Locator } from 'playwright-core';
+import { type TestLab, until } from '../support/lab.ts';
+import { Person } from './person.ts';
+import type { TestResult } from './results.ts';
+import { runSteps } from './steps.ts';
+import type { Workbench } from './workbench.ts';
+
+/** In a Debian of today `do_mount` is a part of this one, without a name of its own. */
+const MOUNT = 'path_mount';
+const DEBUGGER_MS = 60_000;
+
+/** The debugger of the kernel of a node, from F5. */
+export async function runDebugJob(workbench: Workbench, lab: TestLab, logs: string): Promise<TestResult[]> {
+  const job = new DebugJob(new Person(workbench), lab);
+  const steps = [
+    { title: 'a node is on show', run: () => job.begin() },
+    { title: 'F5 on a node debugs its kernel', run: () => job.startKernel() },
+    { title: `a breakpoint in ${MOUNT} is hit`, run: () => job.stopInMount(), picture: 'debug-kernel' },
+    { title: 'the console is there meanwhile', run: () => job.openConsole() },
+    { title: 'the kernel goes on, also when the debugger is gone', run: () => job.endKernel() },
+  ];
+  return await runSteps(workbench.page, 'debug', steps, { logs, album: logs });
+}
+
+class DebugJob {
+  readonly #person: Person;
+  readonly #lab: TestLab;
+
+  constructor(person: Person, lab: TestLab) {
+    this.#person = person;
+    this.#lab = lab;
+  }
+
+  async begin(): Promise<void> {
+    const created = this.#lab.bootyard('node', 'create', 'vnode1', '--image', 'pc-x86-64-tiny', '--wait');
+    await Promise.all([created, this.#person.arrive()]);
+    await this.#person.row('vnode1, booted').waitFor({ timeout: 240_000 });
+  }
+
+  async startKernel(): Promise<void> {
+    await this.#person.row('vnode1, ').click();
+    await this.#person.page.keyboard.press('F5');
+    await this.#toolbar().waitFor({ timeout: DEBUGGER_MS });
+    await this.#console('In the Debug Console view you can interact directly with GDB').waitFor({
+      timeout: DEBUGGER_MS,
+    });
+  }
+
+  async stopInMount(): Promise<void> {
+    const { page } = this.#person;
+    await this.#person.show('Run and Debug');
+    const pane = page.locator('.pane', { has: page.locator('.pane-header[aria-label^="Breakpoints"]') });
+    await pane.locator('.pane-header').hover();
+    await pane.locator('.action-label[aria-label^="Add Function Breakpoint"]').click();
+    const input = pane.locator('input').last();
+    await input.fill(MOUNT);
+    await input.press('Enter');
+    await pane.locator(`.monaco-list-row[aria-label*="${MOUNT}"]`).waitFor();
+    // In the background: ssh gives up on a machine that stands still.
+    const mount = 'mkdir -p /run/m; (sleep 1; mount -t tmpfs none /run/m) >/dev/null 2>&1 </dev/null &';
+    await this.#lab.inNode('vnode1', mount);
+    await this.#console(`hit Breakpoint 1, .* in ${MOUNT}`).waitFor({ timeout: DEBUGGER_MS });
+    // The editor shows the frames of those that have a source by itself.
+    const thread = page.locator('.debug-call-stack .monaco-list-row', { hasText: /paused on/i }).first();
+    await thread.locator('.monaco-tl-twistie').click();
+    await this.#frame(MOUNT).waitFor();
+  }
+
+  /** While the machine stands still, its console shows what it has printed. */
+  async openConsole(): Promise<void> {
+    await this.#person.show('Bootyard');
+    await this.#person.choose(this.#person.row('vnode1, '), 'Open Console');
+    await this.#person.terminalShows(/Linux version|login|# /);
+  }
+
+  async endKernel(): Promise<void> {
+    const { page } = this.#person;
+    await this.#person.show('Run and Debug');
+    await this.#press('Continue');
+    await this.#isMounted();
+    await this.#press('Disconnect');
+    await this.#toolbar().waitFor({ state: 'hidden', timeout: DEBUGGER_MS });
+    const again = 'umount /run/m && mount -t tmpfs none /run/m && echo again';
+    if ((await this.#lab.inNode('vnode1', again)) !== 'again\n') throw new Error('it does not mount again');
+    await until(
+      'booted',
+      async () => await this.#lab.node('vnode1'),
+      ({ state, reason }) => state === 'booted' && reason === null,
+    );
+    if ((await page.locator('.monaco-dialog-box').count()) > 0) throw new Error('a dialog is on show');
+  }
+
+  async #isMounted(): Promise<void> {
+    const look = 'grep -c " /run/m tmpfs" /proc/mounts || true';
+    await until(
+      'it is mounted',
+      () => this.#lab.inNode('vnode1', look),
+      (count) => count === '1\n',
+    );
+  }
+
+  #toolbar(): Locator {
+    return this.#person.page.locator('.debug-toolbar');
+  }
+
+  async #press(button: string): Promise<void> {
+    await this.#toolbar().locator(`.action-label[aria-label^="${button}"]`).click();
+  }
+
+  #console(text: string): Locator {
+    return this.#person.page.locator('.repl .monaco-list-row', { hasText: new RegExp(text) }).first();
+  }
+
+  /** A frame of the call stack. */
+  #frame(name: string): Locator {
+    return this.#person.page.locator('.debug-call-stack .monaco-list-row', { hasText: name }).first();
+  }
+}
