@@ -2,7 +2,7 @@ import { test } from 'vitest';
 import { brokenLab, type Broken } from '../support/explain.ts';
 import { isLong } from '../support/long.ts';
 
-const { lab, expectCause, booted } = brokenLab();
+const { lab, expectCause, awaited, booted } = brokenLab();
 
 /** The image's own system, from its init to a node that is booted. */
 const cases: Broken[] = [
@@ -31,12 +31,40 @@ const cases: Broken[] = [
     words: ['Stopped at init', 'has not said that it is booted', '/bin/on-bootup ends'],
   },
   {
+    cause: 'agent.lost',
+    meanwhile: async (node) => {
+      await booted(node);
+      const kill = 'grep -qs walt-notify-[b]ootup $p/cmdline && kill ${p#/proc/}';
+      await lab.inNode(node, `for p in /proc/[0-9]*; do ${kill}; done; true`);
+    },
+    words: ['Unreachable', 'its ssh server still answers', 'walt-notify-bootup was ended', 'reboot it'],
+  },
+  {
+    cause: 'agent.lost',
+    meanwhile: async (node) => {
+      await booted(node);
+      await lab.inNode(node, 'setsid sh -c "sleep 1; ifconfig eth0 down" >/dev/null 2>&1 </dev/null &');
+    },
+    words: ['Unreachable', 'has not been heard of for 25 s', 'does not answer either', 'reboot --hard'],
+  },
+  {
     cause: 'reboot.own',
     meanwhile: async (node) => {
       await booted(node);
       await lab.run('node', 'run', node, 'reboot');
     },
     words: ['Rebooted by itself', 'its own system restarted it', 'nothing needs to be done'],
+  },
+  {
+    cause: 'boot.loop',
+    make: (files) => files.atInit('reboot -f'),
+    meanwhile: (node) => awaited(node, ({ state }) => state === 'failed'),
+    boot: 3,
+    words: [
+      'Rebooted by itself at init',
+      'each boot ends in a reboot at init',
+      'see the console of all three',
+    ],
   },
 ];
 test.runIf(isLong).each(cases)('$cause', expectCause);

@@ -154,10 +154,21 @@ export const lateCases: Case[] = [
     'no longer knows its root file system (its boot plan is gone)',
     'reboot --hard n1',
   ],
-  ['nfs.stale', stopped('init', 'ls: /usr: Stale file handle'), '(stale file handle)', 'reboot --hard n1'],
+  [
+    'nfs.stale',
+    {
+      stage: 'booted',
+      end: { kind: 'rebooted', text: 'booted', times: 0 },
+      console: [
+        "[   79.847397] walt-fs-watchdog: the root file system is gone for good (stat: can't read file system information for '/mnt/nfsroot': Stale file handle): rebooting.",
+      ],
+    },
+    'Rebooted by itself: the server no longer knows its root file system (stale file handle)',
+    'reboot --hard n1',
+  ],
   [
     'nfs.silent',
-    stopped('init', '[  180.1] nfs: server 192.168.152.1 not responding, still trying'),
+    stopped('init', '[   50.897005] nfs: server 192.168.152.1 not responding, still trying'),
     'the NFS server 192.168.152.1 does not answer it',
     'bootyard lab status',
   ],
