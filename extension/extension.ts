@@ -43,6 +43,7 @@ import { registerBootTests } from './tests/boot-tests.ts';
 import { ErrorReporter } from './ui/errors.ts';
 import { withProgress } from './ui/progress.ts';
 import { TextDocuments } from './ui/text-documents.ts';
+import { registerWallPanels } from './wall/wall-panels.ts';
 import { registerYaml } from './yaml/register.ts';
 
 /** What other extensions, and the tests, can reach. */
@@ -110,6 +111,7 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     registerSettingsPanels(parts, context.extensionUri),
     registerTimelinePanels(parts, context.extensionUri),
     registerLogPanels(parts, context.extensionUri),
+    registerWallPanels(parts, context.extensionUri),
     followTrouble(parts),
     followSettings(connection),
   );

@@ -152,9 +152,12 @@ export class ApiClient {
     return stream;
   }
 
-  /** The serial line of a node, after its history since power-on if asked for. */
-  async openConsole(node: string, options: CallOptions & { history: boolean }): Promise<ClientStream> {
-    const { stream } = await this.call('node.console', { node, history: options.history }, options);
+  /** The serial line of a node, after its history since power-on if asked for, or the last `historyBytes` of it. */
+  async openConsole(
+    node: string,
+    { history, historyBytes, ...options }: CallOptions & { history: boolean; historyBytes?: number },
+  ): Promise<ClientStream> {
+    const { stream } = await this.call('node.console', { node, history, historyBytes }, options);
     return this.stream(stream);
   }
 

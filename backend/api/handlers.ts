@@ -65,7 +65,7 @@ export interface NodeActions {
   losses(set: string[]): Promise<string[]>;
   remove(set: string[], force: boolean): Promise<void>;
   boots: Pick<BootHistory, 'ofNode' | 'timeline' | 'explain' | 'ofImage' | 'record'>;
-  console(node: string, history: boolean, stream: ByteStream): void | Promise<void>;
+  console(node: string, history: number, stream: ByteStream): void | Promise<void>;
   readConsole(node: string, cursor: string | undefined, maxBytes: number): ConsolePage;
   captures: CaptureCalls;
   consoleText(node: string, wanted: CheckedParams<'node.consoleText'>, stream: ByteStream): void;
@@ -228,9 +228,9 @@ function nodeHandlers({
       return {};
     },
     'node.shellCommand': async (params) => ({ argv: await shellCommand(params) }),
-    'node.console': async (params, context) => {
+    'node.console': async ({ node, history, historyBytes }, context) => {
       const stream = context.openStream();
-      await nodes.console(params.node, params.history, stream);
+      await nodes.console(node, history ? historyBytes : 0, stream);
       return { stream: stream.id };
     },
     'node.readConsole': ({ node, cursor, maxBytes }) => {

@@ -99,9 +99,13 @@ export const nodeMethods = {
     }),
     z.object({ argv: z.array(z.string()).min(1) }),
   ),
-  /** Opens a byte stream (`stream.ts`): the serial line, after its history since power-on if asked for. */
+  /** Opens a byte stream (`stream.ts`): the serial line, after its history since power-on if asked for, or the last of it. */
   'node.console': method(
-    z.object({ node: z.string(), history: z.boolean() }),
+    z.object({
+      node: z.string(),
+      history: z.boolean(),
+      historyBytes: z.number().int().min(1).default(Number.MAX_SAFE_INTEGER),
+    }),
     z.object({ stream: z.number() }),
   ),
   /**

@@ -72,6 +72,14 @@ export class ConsoleLog {
     return { position: from, bytes: bytes.subarray(0, count) };
   }
 
+  /** Where the last bytes begin, at most so many of them: all that is there, or from the begin of a line. */
+  recent(length: number): number {
+    const from = this.#end - length;
+    if (from <= this.#start) return this.#start;
+    const line = this.read(from - 1, length).bytes.indexOf(0x0a);
+    return line < 0 ? from : from + line;
+  }
+
   /** When what is there was printed, as far as anybody looked; ends are positions. */
   times(): ConsoleTime[] {
     return this.#times.all().map(({ at, end }) => ({ at, end: end + this.#start }));

@@ -111,18 +111,20 @@ export class NodeConsole {
     this.#input.write(data);
   }
 
-  attach(viewer: ConsoleViewer, history: boolean): void {
-    let position = history ? this.#log.start : this.#log.end;
+  /** `history`: bytes of what was printed before that the viewer gets at most, from the begin of a line where it is less than all. */
+  attach(viewer: ConsoleViewer, history: number): void {
+    let position = this.#log.recent(history);
+    let wasRead = history > 0;
     let ready = true;
     const pump = () => {
       while (ready) {
         const part = this.#log.read(position, CHUNK);
-        if (part.position > position && history) {
+        if (part.position > position && wasRead) {
           viewer.write(Buffer.from('\r\n[some output was left out]\r\n'));
         }
         position = part.position + part.bytes.length;
         if (part.bytes.length === 0) return;
-        history = true;
+        wasRead = true;
         ready = viewer.write(part.bytes);
       }
     };

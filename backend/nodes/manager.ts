@@ -322,7 +322,7 @@ export class NodeManager {
     return removalLosses(this.#resolve(set), this.#parts.persistUsage);
   }
 
-  console(node: string, history: boolean, stream: ConsoleViewer): void {
+  console(node: string, history: number, stream: ConsoleViewer): void {
     this.#one(node).console.attach(stream, history);
   }
   readConsole(node: string, cursor: string | undefined, maxBytes: number): ConsolePage {

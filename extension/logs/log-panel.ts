@@ -7,6 +7,7 @@ import { Coalescer } from '../ui/coalescer.ts';
 import { isCancelled } from '../ui/errors.ts';
 import { withProgress } from '../ui/progress.ts';
 import { said } from '../ui/said.ts';
+import { Untaken } from '../ui/untaken.ts';
 import { LineBatches } from './line-batches.ts';
 import { exportLog } from './log-export.ts';
 import { filters, shownLine, times } from './log-text.ts';
@@ -23,12 +24,10 @@ export class LogPanel implements vscode.Disposable {
   readonly #mac: string;
   readonly #pending = new Coalescer<'choices'>(() => void this.#showChoices());
   readonly #subscriptions: vscode.Disposable[];
-  /** what the page has not taken yet, by its number */
-  readonly #untaken = new Map<number, () => void>();
+  readonly #untaken = new Untaken();
   /** the name that the node has, or had */
   #node: string;
   #run: { number: number; query: Query; ending: AbortController } | undefined;
-  #lastBatch = 0;
 
   constructor(parts: Parts, panel: vscode.WebviewPanel, { mac, node }: PageState) {
     this.panel = panel;
@@ -70,9 +69,7 @@ export class LogPanel implements vscode.Disposable {
         if (request.run === this.#run?.number) await this.#read(request.from, request.after);
         return;
       case 'taken':
-        this.#untaken.get(request.batch)?.();
-        this.#untaken.delete(request.batch);
-        return;
+        return this.#untaken.taken(request.batch);
       case 'copy':
         await vscode.env.clipboard.writeText(request.text);
         return said('The line is copied.');
@@ -121,8 +118,7 @@ export class LogPanel implements vscode.Disposable {
   #end(): void {
     this.#run?.ending.abort();
     this.#run = undefined;
-    for (const release of this.#untaken.values()) release();
-    this.#untaken.clear();
+    this.#untaken.release();
   }
 
   async #follow(): Promise<void> {
@@ -172,10 +168,7 @@ export class LogPanel implements vscode.Disposable {
   /** Resolves when the page has taken the lines, or will not any more. */
   async #hand(run: number, from: Source, lines: Line[], signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    const batch = ++this.#lastBatch;
-    const taken = new Promise<void>((resolve) => this.#untaken.set(batch, resolve));
-    this.#post({ type: 'lines', run, batch, from, lines });
-    await taken;
+    await this.#untaken.hand((batch) => this.#post({ type: 'lines', run, batch, from, lines }));
   }
 
   async #export(query: Query): Promise<void> {

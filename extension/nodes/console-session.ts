@@ -15,12 +15,15 @@ const CLEAR = '\x1b[2J\x1b[3J\x1b[H';
 export class ConsoleSource implements SessionSource {
   readonly #connection: LabConnection;
   readonly #mac: string;
+  readonly #historyBytes: number | undefined;
   #powerOn: string | null = null;
   #client: unknown;
 
-  constructor(connection: LabConnection, mac: string) {
+  /** `historyBytes`: at most so much of the history; absent: all */
+  constructor(connection: LabConnection, mac: string, historyBytes?: number) {
     this.#connection = connection;
     this.#mac = mac;
+    this.#historyBytes = historyBytes;
   }
 
   async ready(first: boolean, signal: AbortSignal, say: (text: string) => void): Promise<void> {
@@ -35,9 +38,12 @@ export class ConsoleSource implements SessionSource {
     if (!client || !node) throw new BootyardError('lab.notRunning', 'the daemon is away');
     this.#powerOn = node.bootStartedAt;
     this.#client = client;
-    const stream = await client.openConsole(node.name, { history: true });
+    const stream = await client.openConsole(node.name, {
+      history: true,
+      historyBytes: this.#historyBytes,
+    });
     const decoder = new TextDecoder();
-    events.onText(CLEAR);
+    void events.onText(CLEAR);
     stream.onData((data) => events.onText(decoder.decode(data, { stream: true })));
     stream.onEnd((message) => events.onEnd(message ?? `the console of ${node.name} ended`));
     const encoder = new TextEncoder();

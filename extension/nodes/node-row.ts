@@ -35,9 +35,15 @@ export function nodeRow(node: NodeInfo): NodeRow {
  * While booting, what goes on (a copy's progress) or the stage; the state otherwise; a booted node's icon says enough. It
  * comes first in a row, because a narrow side bar cuts the end off.
  */
-function phase({ state, stage, reason }: NodeInfo): string {
-  if (state === 'booting') return reason?.replace(/\.$/, '') ?? stage ?? 'booting';
-  return state === 'booted' ? '' : state;
+function phase(node: NodeInfo): string {
+  if (node.state === 'booting') return stateDetail(node) || 'booting';
+  return node.state === 'booted' ? '' : node.state;
+}
+
+/** What goes on while it boots, or why it is off, unreachable or failed; may be empty. */
+export function stateDetail({ state, stage, reason }: Pick<NodeInfo, 'state' | 'stage' | 'reason'>): string {
+  if (state === 'booting') return reason?.replace(/\.$/, '') ?? stage ?? '';
+  return state === 'booted' ? '' : (reason ?? '');
 }
 
 function spokenState({ state, stage, reason }: NodeInfo): string {

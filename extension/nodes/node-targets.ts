@@ -60,7 +60,8 @@ export async function targetNode(
   return picked.node;
 }
 
-function givenNodes(model: LabModel, [first, all]: unknown[]): NodeInfo[] | undefined {
+/** The nodes that `args` name, as in `targetNodes`; undefined: none. */
+export function givenNodes(model: LabModel, [first, all]: unknown[]): NodeInfo[] | undefined {
   if (first === undefined) return undefined;
   const list = Array.isArray(all) && all.length > 0 ? all : Array.isArray(first) ? first : [first];
   const nodes = list.map((item) => nodeOf(model, item));

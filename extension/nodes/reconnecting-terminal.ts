@@ -8,7 +8,8 @@ export interface Session {
   close(): void;
 }
 export interface SessionEvents {
-  onText(text: string): void;
+  /** what it answers, if anything, resolves when the text was taken and more may come */
+  onText(text: string): void | Promise<void>;
   /** `exitCode`: the terminal ends with it. Without one, the session is lost and may come back. */
   onEnd(message: string, exitCode?: number): void;
 }
@@ -34,6 +35,7 @@ const passing = ['api.closed', 'api.unreachable', 'lab.notRunning'];
  */
 export class ReconnectingTerminal implements vscode.Pseudoterminal {
   readonly #source: SessionSource;
+  readonly #taken: (() => Promise<void>) | undefined;
   readonly #texts = new vscode.EventEmitter<string>();
   readonly #closes = new vscode.EventEmitter<number | void>();
   readonly #names = new vscode.EventEmitter<string>();
@@ -49,8 +51,10 @@ export class ReconnectingTerminal implements vscode.Pseudoterminal {
   readonly onDidClose = this.#closes.event;
   readonly onDidChangeName = this.#names.event;
 
-  constructor(source: SessionSource) {
+  /** `taken`: resolves when who shows the text has taken it, where that can be known */
+  constructor(source: SessionSource, taken?: () => Promise<void>) {
     this.#source = source;
+    this.#taken = taken;
   }
 
   open(size: vscode.TerminalDimensions | undefined): void {
@@ -124,7 +128,10 @@ export class ReconnectingTerminal implements vscode.Pseudoterminal {
     this.#typedAhead = '';
     try {
       const session = await this.#source.open(this.#size, {
-        onText: (text) => this.#texts.fire(text),
+        onText: (text) => {
+          this.#texts.fire(text);
+          return this.#taken?.();
+        },
         onEnd,
       });
       this.#adopt(session, ended.promise);

@@ -12,18 +12,21 @@ export interface Page {
   readonly title: string;
   /** its frame: what it shows comes by messages */
   readonly body: string;
+  /** its program makes style rules besides, which come from nowhere else then */
+  readonly hasOwnStyles?: boolean;
 }
 
 /** The HTML of a page, which may load nothing but its program and style. */
 export function pageHtml(
   webview: vscode.Webview,
   extension: vscode.Uri,
-  { name, title, body }: Page,
+  { name, title, body, hasOwnStyles = false }: Page,
 ): string {
   const nonce = randomBytes(16).toString('base64');
   const address = (file: string): string =>
     webview.asWebviewUri(vscode.Uri.joinPath(pageFolder(extension), file)).toString();
-  const policy = `default-src 'none'; style-src ${webview.cspSource}; script-src 'nonce-${nonce}'`;
+  const styles = `${webview.cspSource}${hasOwnStyles ? " 'unsafe-inline'" : ''}`;
+  const policy = `default-src 'none'; style-src ${styles}; script-src 'nonce-${nonce}'`;
   return `<!DOCTYPE html>
 <html lang="en">
 <head>

@@ -172,9 +172,9 @@ describe('the console', () => {
     writeFileSync(file, 'old\n');
     const console_ = open();
     const [all, fresh, slow] = [new Viewer(), new Viewer(), new Viewer(1)];
-    console_.attach(all, true);
-    console_.attach(fresh, false);
-    console_.attach(slow, true);
+    console_.attach(all, Infinity);
+    console_.attach(fresh, 0);
+    console_.attach(slow, Infinity);
     appendFileSync(file, `${'x'.repeat(100_000)}\n>>> end\n`);
     await vi.waitFor(() => expect(fresh.text).toContain('>>> end'));
     expect(fresh.text.startsWith('xxx')).toBe(true);
@@ -193,11 +193,31 @@ describe('the console', () => {
     expect([fresh.ended, slow.ended, all.ended]).toEqual(['gone', 'gone', undefined]);
   });
 
+  test('the last of the history begins with a line, or where there is none in it', () => {
+    writeFileSync(file, 'first\nsecond\nthe third line');
+    const console_ = open();
+    const seen = (history: number): string => {
+      const viewer = new Viewer();
+      console_.attach(viewer, history);
+      return viewer.text;
+    };
+    expect([1000, 28, 27, 21, 20, 4, 0].map(seen)).toEqual([
+      'first\nsecond\nthe third line',
+      'first\nsecond\nthe third line',
+      'first\nsecond\nthe third line',
+      'second\nthe third line',
+      'the third line',
+      'line',
+      '',
+    ]);
+    console_.close();
+  });
+
   test('a power-on begins the history anew, a reboot goes on below a divider', async () => {
     writeFileSync(file, 'first\n');
     const console_ = open();
     const viewer = new Viewer();
-    console_.attach(viewer, true);
+    console_.attach(viewer, Infinity);
     console_.begin('n1 boots again', false);
     expect(viewer.text).toBe('first\n\r\n--- n1 boots again ---\r\n');
     console_.begin('n1 is on', true);
@@ -205,7 +225,7 @@ describe('the console', () => {
     appendFileSync(file, 'second');
     await vi.waitFor(() => expect(viewer.text.endsWith('second')).toBe(true));
     const late = new Viewer();
-    console_.attach(late, true);
+    console_.attach(late, Infinity);
     expect(late.text).toBe('\r\n--- n1 is on ---\r\nsecond');
     console_.close();
   });
@@ -221,7 +241,7 @@ describe('the console', () => {
       }).listen(socket);
     const console_ = open(socket);
     const viewer = new Viewer();
-    console_.attach(viewer, true);
+    console_.attach(viewer, Infinity);
     viewer.type('dropped');
     console_.connect();
     const server = listen();

@@ -94,7 +94,7 @@ describe('a life', () => {
     await lab.manager.create({ name: 'n1' });
     const { mac } = lab.node();
     const ended = new Promise<string | undefined>((resolve) =>
-      lab.manager.console('n1', true, {
+      lab.manager.console('n1', Infinity, {
         write: () => true,
         onDrain: () => undefined,
         onData: () => undefined,

@@ -1,0 +1,41 @@
+// What the console wall's page and the extension tell each other. The page bundles this file, hence the small zod.
+import * as z from 'zod/mini';
+
+export const TileInfo = z.object({
+  mac: z.string(),
+  name: z.string(),
+  /** a word: off, booting, booted, unreachable, failed */
+  state: z.string(),
+  /** the stage while it boots, or why it is as it is; one line, may be empty */
+  detail: z.string(),
+});
+export type TileInfo = z.infer<typeof TileInfo>;
+
+export const ToPage = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('tiles'),
+    title: z.string(),
+    /** the nodes that the wall was opened for; empty: all there are */
+    macs: z.array(z.string()),
+    /** why there is nothing to see; empty: there is */
+    notice: z.string(),
+    tiles: z.array(TileInfo),
+  }),
+  /** what a serial line printed; the page answers `taken` */
+  z.object({ type: z.literal('output'), mac: z.string(), batch: z.number(), text: z.string() }),
+]);
+export type ToPage = z.infer<typeof ToPage>;
+
+export const FromPage = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('ready') }),
+  z.object({ type: z.literal('taken'), batch: z.number() }),
+  /** keys for a node */
+  z.object({ type: z.literal('input'), mac: z.string(), text: z.string() }),
+  /** the node's console in a terminal */
+  z.object({ type: z.literal('open'), mac: z.string() }),
+]);
+export type FromPage = z.infer<typeof FromPage>;
+
+/** What the page keeps while it is hidden, or while its window is loaded again. */
+export const PageState = z.object({ macs: z.array(z.string()) });
+export type PageState = z.infer<typeof PageState>;
