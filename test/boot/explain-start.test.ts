@@ -1,14 +1,51 @@
-import { test } from 'vitest';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
 import { BOOT, brokenLab, type Broken } from '../support/explain.ts';
+import { importVariant } from '../support/variant.ts';
 
-const { expectCause } = brokenLab();
+const { lab, expectCause, expectTold, told } = brokenLab();
 const INITRD = `${BOOT}/initrd`;
+/** Hides folders or files of this host from the lab alone, whose mounts are its own. */
+const hidden = (...paths: string[]): Pick<Broken, 'before' | 'after'> => {
+  const there = paths.filter((path) => existsSync(path));
+  const cover =
+    'for path do [ -d "$path" ] && set -- -t tmpfs none || set -- --bind /dev/null; mount "$@" "$path"; done';
+  return {
+    before: () => lab.inside('sh', '-ec', cover, 'sh', ...there),
+    after: () => lab.inside('sh', '-ec', 'for path do umount "$path"; done', 'sh', ...there),
+  };
+};
+
 /** What is found before QEMU runs a guest. */
 const cases: Broken[] = [
   {
     cause: 'qemu.memory',
     settings: ['ram=1024G'],
     words: ['Not started', 'this host has not 1024G of memory', 'ram=512M'],
+  },
+  {
+    cause: 'qemu.kvm',
+    settings: ['accel=kvm'],
+    ...hidden('/dev/kvm'),
+    words: ['Not started', 'KVM does not work on this host', 'accel=auto'],
+  },
+  {
+    cause: 'firmware.missing',
+    settings: ['firmware=uefi'],
+    ...hidden('/usr/share/OVMF', '/usr/share/edk2'),
+    words: ['Not started', 'UEFI firmware (OVMF) is not installed', 'choose firmware=ipxe'],
+  },
+  {
+    cause: 'firmware.missing',
+    settings: ['firmware=pxe'],
+    ...hidden('/usr/lib/ipxe/qemu'),
+    words: ['Not started', 'the firmware file efi-virtio.rom on this host', 'bootyard doctor'],
+  },
+  {
+    cause: 'network.lab-broken',
+    ...hidden('/dev/net'),
+    words: ['Not started', 'cannot be joined to', 'there is no /dev/net/tun', 'bootyard doctor'],
   },
   {
     cause: 'kernel.no-modules',
@@ -30,6 +67,53 @@ const cases: Broken[] = [
     change: { remove: [INITRD, 'bin/busybox'] },
     words: ['Not started', 'no /bin/busybox', 'busybox-static'],
   },
+  {
+    cause: 'qemu.killed',
+    meanwhile: async (node) => {
+      const { mac } = await lab.node(node);
+      const pidFile = join(lab.paths.nodes, mac.replaceAll(':', '-'), 'qemu.pid');
+      await lab.inside('sh', '-c', 'read -r pid x <"$0"; kill -KILL "$pid"', pidFile);
+    },
+    words: ['QEMU ended unexpectedly at firmware', 'SIGKILL', 'dmesg', 'bootyard node boot'],
+  },
 ];
 
 test.each(cases)('$cause', expectCause);
+
+/** A node that is off, with an image of its own, which has the node's name. */
+async function nodeThatIsOff(name: string): Promise<void> {
+  await importVariant(lab, name, {});
+  await lab.bootyard('node', 'create', name, '--image', name);
+  await lab.bootyard('node', 'stop', name);
+}
+async function expectAtReboot(name: string, broken: Broken): Promise<void> {
+  const { status, stderr } = await lab.run('node', 'reboot', '--hard', name);
+  const explanation = await told(name, { ...broken, boot: 2 });
+  expect([status, stderr]).toEqual([1, expect.stringContaining(explanation.sentence)]);
+  expectTold(explanation, broken);
+}
+
+test('image.wrong-model', async () => {
+  await nodeThatIsOff('relabelled');
+  const label = 'walt.node.models=rpi-3-b';
+  await importVariant(lab, 'relabelled', {}, '--force', '--label', label);
+  await expectAtReboot('relabelled', {
+    cause: 'image.wrong-model',
+    words: ['Not started: image relabelled is not for nodes of model pc-x86-64', 'the label'],
+  });
+});
+
+test('image.gone', async () => {
+  await nodeThatIsOff('taken-away');
+  await lab.bootyard('lab', 'stop');
+  // What any tool for OCI layouts may do: the daemon itself refuses while a node has the image.
+  const index = join(lab.paths.images, 'index.json');
+  const { manifests, ...rest } = JSON.parse(readFileSync(index, 'utf8')) as { manifests: object[] };
+  const kept = manifests.filter((manifest) => !JSON.stringify(manifest).includes('"taken-away"'));
+  expect(kept).toHaveLength(manifests.length - 1);
+  writeFileSync(index, JSON.stringify({ ...rest, manifests: kept }));
+  await expectAtReboot('taken-away', {
+    cause: 'image.gone',
+    words: ['Not started: there is no image taken-away in the store', 'bootyard image show'],
+  });
+});

@@ -6,8 +6,7 @@ import { afterAll, beforeAll, expect } from 'vitest';
 import type { ExplainedBoot } from '../../backend/api/boots.ts';
 import type { NodeInfo } from '../../backend/api/node.ts';
 import type { Explanation } from '../../backend/events/explanation.ts';
-import { enterArgv } from '../../backend/lab/enter.ts';
-import { defaultImageTar } from './default-image.ts';
+import { defaultImageTar, type DefaultImage } from './default-image.ts';
 import { TestLab, until } from './lab.ts';
 import { importVariant, type Change } from './variant.ts';
 
@@ -19,6 +18,9 @@ export interface Broken {
   /** made when the test begins, as it needs files of the image */
   make?: (files: ImageFiles) => Promise<Change> | Change;
   settings?: string[];
+  /** what is broken of the lab before the node is made, and what mends it for the next */
+  before?: () => Promise<unknown>;
+  after?: () => Promise<unknown>;
   /** what goes wrong while it boots, or after that */
   meanwhile?: (node: string) => Promise<unknown>;
   /** the boot that is explained: 1 when not given */
@@ -30,9 +32,9 @@ export interface Broken {
 export class ImageFiles {
   readonly folder = mkdtempSync(join(tmpdir(), 'by-explain-'));
 
-  async read(name: string): Promise<Buffer> {
-    const { tar } = await defaultImageTar('pc-x86-64-tiny');
-    return execFileSync('tar', ['-xOf', tar, `./${name}`], { maxBuffer: 128 << 20 });
+  async read(name: string, image: DefaultImage = 'pc-x86-64-tiny'): Promise<Buffer> {
+    const { tar } = await defaultImageTar(image);
+    return execFileSync('tar', ['--wildcards', '-xOf', tar, `./${name}`], { maxBuffer: 128 << 20 });
   }
   /** A change that puts these bytes at that name. */
   put(name: string, bytes: Uint8Array): Change {
@@ -109,12 +111,8 @@ export function brokenLab(lab = new TestLab()) {
   async function cut(node: string, port: number): Promise<void> {
     const { ip } = await lab.node(node);
     const rule = `ip saddr ${ip} tcp dport ${port} drop`;
-    inLab('nft', `table ip cut { chain in { type filter hook input priority 0; ${rule}; }; }`);
+    await lab.inside('nft', `table ip cut { chain in { type filter hook input priority 0; ${rule}; }; }`);
     isCut = true;
-  }
-  function inLab(...command: string[]): void {
-    const [program = '', ...args] = enterArgv(lab.paths, command);
-    execFileSync(program, args, { stdio: 'pipe' });
   }
 
   /** As `explanationOf`; what comes of an overloaded host alone is tried again. */
@@ -125,15 +123,25 @@ export function brokenLab(lab = new TestLab()) {
     }
   }
 
-  /** Boots it, and gives the explanation, which the node's own reason says as well. */
+  /** Boots it, and gives the explanation. */
   async function explanationOf(broken: Broken): Promise<Explanation> {
-    const { cause, change, make, settings = [] } = broken;
+    const { cause, change, make, settings = [], before, meanwhile, after } = broken;
     const name = `${cause.replaceAll('.', '-')}-${++count}`;
     const made = change ?? (make && (await make(files)));
     if (made) await importVariant(lab, name, made);
     const flags = ['boot.retries=0', 'boot.timeout=40', ...settings].flatMap((text) => ['--set', text]);
-    await lab.run('node', 'create', name, '--image', made ? name : 'pc-x86-64-tiny', ...flags);
-    await broken.meanwhile?.(name);
+    try {
+      await before?.();
+      await lab.run('node', 'create', name, '--image', made ? name : 'pc-x86-64-tiny', ...flags);
+      await meanwhile?.(name);
+      return await told(name, broken);
+    } finally {
+      await after?.();
+    }
+  }
+
+  /** The explanation of a boot that has come about, which the node's own reason says as well; the node goes. */
+  async function told(name: string, broken: Broken): Promise<Explanation> {
     const { explanation, outcome } = await over(name, broken);
     if (!explanation) throw new Error(`${name}: no explanation; ${JSON.stringify(await lab.node(name))}`);
     if (outcome !== 'booted') {
@@ -142,18 +150,20 @@ export function brokenLab(lab = new TestLab()) {
     }
     await lab.bootyard('node', 'remove', '--force', name);
     // The next node may get the same address.
-    if (isCut) inLab('nft', 'delete', 'table', 'ip', 'cut');
+    if (isCut) await lab.inside('nft', 'delete', 'table', 'ip', 'cut');
     isCut = false;
     return explanation;
   }
 
   /** The sentence alone says where, why and what to do, and there is something that it rests on. */
   async function expectCause(broken: Broken): Promise<void> {
-    const { cause, sentence, fix, evidence } = await steady(broken);
+    expectTold(await steady(broken), broken);
+  }
+  function expectTold({ cause, sentence, fix, evidence }: Explanation, broken: Broken): void {
     expect([cause, sentence]).toEqual([broken.cause, expect.stringMatching(/^[^\n]+\.$/)]);
     for (const word of broken.words) expect(sentence).toContain(word);
     expect(sentence).toContain(fix);
     expect([fix, evidence]).not.toEqual(['', []]);
   }
-  return { lab, files, expectCause, explanationOf, explained, awaited, booted, cut };
+  return { lab, files, expectCause, expectTold, explanationOf, explained, told, awaited, booted, cut };
 }

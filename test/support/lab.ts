@@ -1,12 +1,14 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import type { ImageInfo } from '../../backend/api/image.ts';
 import type { LabStatus } from '../../backend/api/lab.ts';
 import type { Timeline } from '../../backend/api/boots.ts';
 import type { NodeInfo } from '../../backend/api/node.ts';
+import { enterArgv } from '../../backend/lab/launch.ts';
 import { labPaths, type Paths } from '../../backend/state/paths.ts';
 import { defaultImageTar, type DefaultImage } from './default-image.ts';
 
@@ -95,6 +97,12 @@ export class TestLab {
   /** What a command printed in a node. */
   inNode(name: string, command: string): Promise<string> {
     return this.bootyard('node', 'run', name, command);
+  }
+  /** What a program of this host printed inside the lab: in its network, with its mounts, as its root. */
+  async inside(...command: string[]): Promise<string> {
+    const [program = '', ...args] = enterArgv(this.paths, command);
+    const { stdout } = await promisify(execFile)(program, args);
+    return stdout;
   }
   async importDefault(name: DefaultImage): Promise<void> {
     const { tar, labels } = await defaultImageTar(name);

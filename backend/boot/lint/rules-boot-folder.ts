@@ -1,7 +1,8 @@
 import { posix } from 'node:path';
 import { shown } from '../../images/tar/tar-path.ts';
 import { runLine } from './dockerfile.ts';
-import type { Rule } from './finding.ts';
+import type { Hit, Rule } from './finding.ts';
+import type { LintImage } from './image.ts';
 
 const noFolder: Rule = {
   id: 'boot.no-folder',
@@ -35,23 +36,29 @@ const noScript: Rule = {
   },
 };
 
+const isScript = (head: Buffer): boolean => /^#!ipxe\s/.test(head.toString('latin1'));
+
+function noShebang(path: string): Hit {
+  return {
+    path,
+    message: `${shown(path)} does not begin with the line #!ipxe, so iPXE will not run it.`,
+    fix: 'Make #!ipxe the first line of the script.',
+  };
+}
+
 const badScript: Rule = {
   id: 'boot.bad-script',
   severity: 'error',
-  *check(image) {
+  async *check(image) {
     for (const { name, bootScript } of image.models) {
       const path = `/boot/${name}/${bootScript}`;
       const head = image.head(path, 16);
-      if (head.length === 0 && !image.isFile(path)) continue;
       if (bootScript.endsWith('.ipxe')) {
-        if (/^#!ipxe\s/.test(head.toString('latin1'))) continue;
-        yield {
-          path,
-          message: `${path} does not begin with the line #!ipxe, so iPXE will not run it.`,
-          fix: 'Make #!ipxe the first line of the script.',
-        };
+        if (image.isFile(path) && !isScript(head)) yield noShebang(path);
+        yield* badScriptsBeside(image, name, path);
         continue;
       }
+      if (head.length === 0 && !image.isFile(path)) continue;
       // Legacy image (include/image.h of U-Boot: magic, and type 6 for scripts at byte 30) or flattened tree.
       const magic = head.length >= 4 ? head.readUInt32BE(0) : 0;
       if (magic === 0x27051956 || magic === 0xd00dfeed) continue;
@@ -63,6 +70,15 @@ const badScript: Rule = {
     }
   },
 };
+
+/** Other scripts, which the first one chains; an empty one is tried and does nothing. */
+async function* badScriptsBeside(image: LintImage, model: string, first: string): AsyncGenerator<Hit> {
+  for await (const { path } of image.below(`/boot/${model}`)) {
+    if (!path.endsWith('.ipxe') || path === first) continue;
+    const head = image.head(Buffer.from(path, 'latin1'), 16);
+    if (head.length > 0 && !isScript(head)) yield noShebang(path);
+  }
+}
 
 const absoluteLink: Rule = {
   id: 'boot.absolute-link',

@@ -1,11 +1,16 @@
 import { type Cause, ofFinding } from './cause.ts';
-import { type BootCase, fromConsole, fromFinding, fromRequest } from './facts.ts';
+import { type BootCase, fromConsole, fromFinding, fromRequest, fromSetting } from './facts.ts';
 
 /** iPXE's code for an image or command that it cannot execute (its errno ENOEXEC). */
 const EXEC_FORMAT =
   /Exec format error|ipxe\.org\/2e[0-9a-f]{6}|Wrong image format|Bad Linux ARM64 Image magic/;
+/** iPXE's words for its errno ENOSPC, or ENOMEM, after what it fetches; its lines are broken after 80 characters. */
+const NO_MEMORY = /(?:\.\.\.|%) +(?:No space left on device|Not enough space|Error 0x3[14]|Out of memory)/;
 /** Scripts of the default images try these, and do without. */
 const OPTIONAL = /(^|\/)(server-params|boot-params)\.ipxe$/;
+const INITRD = /(^|\/)initr(d|amfs)[^/]*$/;
+/** The kernel's words for that there is no root file system, as without an initrd. */
+const NO_ROOT = /Unable to mount root fs|Cannot open root device/;
 const isFetching = (boot: BootCase): boolean => boot.isIn('firmware', 'dhcp', 'boot files');
 const name = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
 
@@ -41,9 +46,9 @@ export const bootFileCauses: readonly Cause[] = [
     id: 'initrd.missing',
     title: 'the initrd that the boot script asks for is missing in the image',
     explain(boot) {
-      const refused = boot.refused(/(^|\/)initr(d|amfs)[^/]*$/);
+      const refused = boot.refused(INITRD);
       if (!refused || boot.isIn('walt-init', 'init', 'booted')) return undefined;
-      const panic = boot.line(/Unable to mount root fs|Cannot open root device/);
+      const panic = boot.line(NO_ROOT);
       if (!isFetching(boot) && !panic) return undefined;
       const { image } = boot.facts;
       return {
@@ -77,14 +82,17 @@ export const bootFileCauses: readonly Cause[] = [
       const line = boot.line(EXEC_FORMAT);
       const isKernelSent = boot.sent(/(^|\/)kernel$/) !== undefined;
       const script = boot.sent(/\.(ipxe|uboot)$/);
-      if (!isFetching(boot) || !line || isKernelSent || !script) return undefined;
-      const finding = boot.finding('boot.bad-script');
+      if (!isFetching(boot) || isKernelSent || !script) return undefined;
+      const finding = boot.facts.findings.find(
+        (one) => one.rule === 'boot.bad-script' && name(one.path) === name(script.path),
+      );
+      if (!line && !finding) return undefined;
       const path = finding?.path ?? `${boot.bootFolder}/${name(script.path)}`;
       const isIpxe = path.endsWith('.ipxe');
       return {
-        why: `${path} of image ${boot.facts.image} was fetched and not run, because it ${isIpxe ? 'does not begin with the line #!ipxe' : "is not in U-Boot's format for scripts"}`,
+        why: `${path} of image ${boot.facts.image} was fetched and not run as a script, because it ${isIpxe ? 'does not begin with the line #!ipxe' : "is not in U-Boot's format for scripts"}`,
         fix: finding ? ofFinding(finding).fix : 'make #!ipxe its first line',
-        evidence: [...fromRequest(script), ...fromConsole(line.input), ...fromFinding(finding)],
+        evidence: [...fromRequest(script), ...fromConsole(line?.input), ...fromFinding(finding)],
       };
     },
   },
@@ -113,13 +121,15 @@ export const bootFileCauses: readonly Cause[] = [
     id: 'boot.memory',
     title: 'kernel and initrd do not fit into memory while iPXE loads them',
     explain(boot) {
-      const line = boot.line(/Error 0x31|ipxe\.org\/31[0-9a-f]{6}|Not enough space|Out of memory/);
-      if (!boot.isIn('boot files') || !line) return undefined;
+      const line = boot.line(NO_MEMORY);
+      const panic = boot.line(NO_ROOT);
+      if (!(boot.isIn('boot files') || panic) || !line) return undefined;
       const { node, settings } = boot.facts;
+      const after = panic ? ', and the kernel cannot mount its root without an initrd' : '';
       return {
-        why: `kernel and initrd do not fit into its ${settings.ram} of memory`,
+        why: `kernel and initrd do not fit into its ${settings.ram} of memory${after}`,
         fix: `give it more with 'bootyard node config ${node} ram=1G', or make the initrd smaller`,
-        evidence: [{ kind: 'setting', text: `ram=${settings.ram}` }, ...fromConsole(line.input)],
+        evidence: [...fromSetting('ram', settings.ram), ...fromConsole(line.input)],
       };
     },
   },
@@ -146,27 +156,32 @@ export const bootFileCauses: readonly Cause[] = [
     id: 'boot.transfer-broke',
     title: 'the transfer of a boot file broke off',
     explain(boot) {
-      const broken = boot.unfinished();
-      if (!isFetching(boot) || broken?.cause === undefined) return undefined;
+      // The scripts of the default images start the kernel without an initrd that does not come.
+      const panic = boot.line(NO_ROOT);
+      const broken = isFetching(boot) ? boot.unfinished() : panic && boot.brokenOff(INITRD);
+      if (broken?.cause === undefined) return undefined;
+      const after = panic ? ', and the kernel cannot mount its root without it' : '';
       return {
-        why: `the transfer of ${broken.path} by ${broken.kind.toUpperCase()} broke off after ${broken.bytes} bytes (${broken.cause})`,
+        why: `the transfer of ${broken.path} by ${broken.kind.toUpperCase()} broke off after ${broken.bytes} bytes (${broken.cause})${after}`,
         fix: `boot it again with 'bootyard node boot ${boot.facts.node}'; if it breaks off each time, see 'bootyard doctor' for the lab's network`,
-        evidence: fromRequest(broken),
-      };
-    },
-  },
-  {
-    id: 'script.failed',
-    title: 'the boot script gave up with a message of its own',
-    explain(boot) {
-      const line = boot.line(/^>>> Boot failed: (.+)$/);
-      if (!isFetching(boot) || !line) return undefined;
-      const code = boot.line(/\(?(https?:\/\/ipxe\.org\/[0-9a-f]{8})\)?/);
-      return {
-        why: `the boot script gave up: ${(line[1] ?? '').replace(/\.$/, '')}`,
-        fix: `see the scripts in ${boot.bootFolder} of image ${boot.facts.image}${code?.[1] ? ` and iPXE's page ${code[1]}` : ''}`,
-        evidence: [...fromConsole(code?.input), ...fromConsole(line.input)],
+        evidence: [...fromRequest(broken), ...fromConsole(panic?.input)],
       };
     },
   },
 ];
+
+/** For what nothing more is known of: the first stage, too, says so of whatever kept it from its script. */
+export const scriptFailedCause: Cause = {
+  id: 'script.failed',
+  title: 'the boot script gave up with a message of its own',
+  explain(boot) {
+    const line = boot.line(/^>>> Boot failed: (.+)$/);
+    if (!isFetching(boot) || !line) return undefined;
+    const code = boot.line(/\(?(https?:\/\/ipxe\.org\/[0-9a-f]{8})\)?/);
+    return {
+      why: `the boot script gave up: ${(line[1] ?? '').replace(/\.$/, '')}`,
+      fix: `see the scripts in ${boot.bootFolder} of image ${boot.facts.image}${code?.[1] ? ` and iPXE's page ${code[1]}` : ''}`,
+      evidence: [...fromConsole(code?.input), ...fromConsole(line.input)],
+    };
+  },
+};

@@ -2,6 +2,10 @@ import { type Cause, ofFinding } from './cause.ts';
 import { type BootCase, fromConsole, fromFinding, fromMachine, fromRequest, fromSetting } from './facts.ts';
 
 const PANIC = /Kernel panic - not syncing: ?(.*)$/;
+const CUT_OFF =
+  /Initramfs unpacking failed: (.*(truncated|premature|unexpected (end|EOF)|incomplete|read error).*)|unexpected EOF|(?:ZSTD|XZ|LZMA|LZ4)[^:]*(truncated)/;
+const DAMAGED =
+  /Initramfs unpacking failed: (.+)$|rootfs image is not initramfs \((.+?)\)|-compressed data is corrupt/;
 const beforeRoot = (boot: BootCase): boolean => boot.isIn('boot files', 'kernel', 'root');
 const initrd = (boot: BootCase): string => `${boot.bootFolder}/initrd of image ${boot.facts.image}`;
 export const MAKE_ANEW =
@@ -52,22 +56,12 @@ export const kernelCauses: readonly Cause[] = [
   {
     id: 'initrd.truncated',
     title: 'the initrd is cut off',
-    explain: (boot) =>
-      badInitrd(
-        boot,
-        /Initramfs unpacking failed: (.*(truncated|premature|unexpected (end|EOF)|incomplete|read error).*)|unexpected EOF|(?:ZSTD|XZ|LZMA|LZ4)[^:]*(truncated)/,
-        'is cut off',
-      ),
+    explain: (boot) => badInitrd(boot, CUT_OFF, 'is cut off') ?? cutOffUnseen(boot),
   },
   {
     id: 'initrd.corrupt',
     title: 'the initrd is damaged',
-    explain: (boot) =>
-      badInitrd(
-        boot,
-        /Initramfs unpacking failed: (.+)$|rootfs image is not initramfs \((.+?)\)|-compressed data is corrupt/,
-        'is damaged',
-      ),
+    explain: (boot) => badInitrd(boot, DAMAGED, 'is damaged'),
   },
   {
     id: 'initrd.no-nic',
@@ -198,6 +192,17 @@ function badInitrd(boot: BootCase, pattern: RegExp, how: string) {
     why: `the kernel could not unpack ${initrd(boot)}: it ${how}`,
     fix: MAKE_ANEW,
     evidence: [...fromConsole(line.input), ...fromFinding(finding)],
+  };
+}
+
+/** Of an archive that is not compressed the kernel takes what there is, without a word. */
+function cutOffUnseen(boot: BootCase) {
+  const finding = boot.finding('initrd.unreadable');
+  if (!boot.isIn('kernel') || !finding?.message.includes('cut off') || boot.line(DAMAGED)) return undefined;
+  return {
+    why: `the kernel unpacked only a part of ${initrd(boot)}: it is cut off`,
+    fix: MAKE_ANEW,
+    evidence: fromFinding(finding),
   };
 }
 

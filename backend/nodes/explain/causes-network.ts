@@ -1,3 +1,4 @@
+import { MODEL_NAMES } from '../../boot/models.ts';
 import { type Cause, clause } from './cause.ts';
 import { type BootCase, fromConsole, fromMachine, fromRequest, fromSetting } from './facts.ts';
 
@@ -52,9 +53,11 @@ export const dhcpCauses: readonly Cause[] = [
         .map(({ userClass = '' }) => /^walt\.node\.([\w-]+)$/.exec(userClass)?.[1])
         .findLast((name) => name !== undefined && name !== model);
       if (said === undefined || boot.isIn('init', 'booted')) return undefined;
+      const isModel = MODEL_NAMES.includes(said);
+      const anew = isModel ? `, or make it anew with 'bootyard node create --model ${said}'` : '';
       return {
         why: `its first stage says it is a ${said}, and the node was made as ${model}, so it gets the files of ${model}`,
-        fix: `make the node anew with 'bootyard node create --model ${said}', or give ${node} a machine of model ${model}`,
+        fix: `give ${node} a machine of model ${model} and a first stage that says so${anew}`,
         evidence: fromRequest(boot.dhcp.at(-1)),
       };
     },
@@ -133,18 +136,19 @@ export const linkCauses: readonly Cause[] = [
     title: "the lab's network is broken: no tap or bridge, or nothing of the node reaches the servers",
     explain(boot) {
       const { end, stage } = boot.facts;
-      const cure =
-        "start the lab again ('bootyard lab stop', then 'bootyard lab start'), and see 'bootyard doctor'";
+      const again = "start the lab again ('bootyard lab stop', then 'bootyard lab start')";
       if (boot.is('not started') && /^lab\.(network|tool)$/.test(end.code ?? '')) {
-        const why = `its network card cannot be joined to the lab's network (${clause(end.text)})`;
-        return { why, fix: cure, evidence: fromMachine(end.text) };
+        const words = clause(end.text).replace(/; "bootyard doctor" says what to do$/, '');
+        const why = `its network card cannot be joined to the lab's network (${words})`;
+        const fix = `do what 'bootyard doctor' says, and ${again}`;
+        return { why, fix, evidence: fromMachine(end.text) };
       }
       const asks = boot.line(ASKS);
       if (!boot.is('stalled', 'rebooted') || stage !== 'firmware' || !asks || boot.dhcp.length > 0)
         return undefined;
       return {
         why: "it asked for an address, and nothing of that reached the lab's DHCP server: the bridge walt-net or its tap is down",
-        fix: cure,
+        fix: `${again}, and see 'bootyard doctor'`,
         evidence: fromConsole(asks[0]),
       };
     },

@@ -1,5 +1,5 @@
 import type { Cause } from './cause.ts';
-import { bootFileCauses } from './causes-boot-files.ts';
+import { bootFileCauses, scriptFailedCause } from './causes-boot-files.ts';
 import { kernelCauses } from './causes-kernel.ts';
 import { machineCauses } from './causes-machine.ts';
 import { dhcpCauses, linkCauses } from './causes-network.ts';
@@ -20,6 +20,7 @@ export const causes: readonly Cause[] = [
   panicCause,
   ...systemCauses,
   ...linkCauses,
+  scriptFailedCause,
   stepCause,
   ...rebootCauses,
 ];

@@ -90,6 +90,11 @@ export class BootCase {
     const last = this.#transfers().findLast(({ phase }) => phase === 'start' || phase === 'end');
     return last?.phase === 'start' || last?.cause !== undefined ? last : undefined;
   }
+  /** A file whose last transfer broke off. */
+  brokenOff(path: RegExp): Transfer | undefined {
+    const last = this.#transfers().findLast((event) => event.phase !== 'start' && path.test(event.path));
+    return last?.phase === 'end' && last.cause !== undefined ? last : undefined;
+  }
   #transfers(): Transfer[] {
     return this.facts.events.filter((event) => event.kind === 'tftp' || event.kind === 'http');
   }

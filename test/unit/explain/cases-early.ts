@@ -3,6 +3,7 @@ import {
   begun,
   dhcp,
   finding,
+  panicked,
   refused,
   refusedStart,
   sent,
@@ -12,6 +13,11 @@ import {
 
 const PXE = { vendorClass: 'PXEClient:Arch:00011:UNDI:003000', architecture: 11 };
 const SHEBANG = 'Could not select: Exec format error (https://ipxe.org/2e008081)';
+const UNKNOWN_COMMAND = [
+  'frobnicate: command not found',
+  'Could not boot: Exec format error (http://ipxe.org/2e022001)',
+  '>>> Boot failed: The script tftp://192.168.152.1/start.ipxe could not be run.',
+];
 const files = (...events: ReturnType<typeof sent>[]) => ({ events, stage: 'boot files' });
 const dropped = (cause: string) => ({ stage: 'firmware', events: [dhcp('DISCOVER', cause)] });
 
@@ -131,7 +137,15 @@ export const earlyCases: Case[] = [
       events: [dhcp('REQUEST', 'it took the offer', { answer: 'ACK', userClass: 'walt.node.pc-x86-32' })],
     },
     'says it is a pc-x86-32, and the node was made as pc-x86-64',
-    "'bootyard node create --model pc-x86-32'",
+    'give n1 a machine of model pc-x86-64 and a first stage that says so.',
+  ],
+  [
+    'dhcp.wrong-model',
+    {
+      stage: 'boot files',
+      events: [dhcp('REQUEST', 'it took the offer', { answer: 'ACK', userClass: 'walt.node.qemu-arm-64' })],
+    },
+    "or make it anew with 'bootyard node create --model qemu-arm-64'",
   ],
   [
     'dhcp.no-file',
@@ -168,12 +182,30 @@ export const earlyCases: Case[] = [
       ...files(sent('/start.ipxe')),
       console: [SHEBANG, '>>> Boot failed: The script …'],
     },
-    '/boot/pc-x86-64/start.ipxe of image img was fetched and not run',
+    '/boot/pc-x86-64/start.ipxe of image img was fetched and not run as a script',
     'make #!ipxe its first line',
   ],
   [
+    'script.no-shebang',
+    {
+      // iPXE on a BIOS takes it for a program of the network card's, and runs it as such.
+      ...files(sent('/start.ipxe')),
+      console: ['tftp://192.168.152.1/start.ipxe... o'],
+      findings: [
+        finding(
+          'boot.bad-script',
+          '/boot/pc-x86-64/start.ipxe does not begin with the line #!ipxe, so iPXE will not run it.',
+          'Make #!ipxe the first line of the script.',
+          '/boot/pc-x86-64/start.ipxe',
+        ),
+      ],
+    },
+    '/boot/pc-x86-64/start.ipxe of image img was fetched and not run as a script',
+    'make #!ipxe the first line of the script',
+  ],
+  [
     'ipxe.unknown-command',
-    { ...files(sent('/boot/start-generic-2.ipxe')), console: ['frobnicate: command not found'] },
+    { ...files(sent('/boot/start-generic-2.ipxe')), console: UNKNOWN_COMMAND },
     'the command frobnicate',
     'bootyard image lint img',
   ],
@@ -210,7 +242,7 @@ export const earlyCases: Case[] = [
     'kernel.architecture',
     {
       ...files(sent('/boot/kernel')),
-      console: ['Could not boot: Exec format error (https://ipxe.org/2e00818e)'],
+      console: ['Could not select: Exec format error (http://ipxe.org/2e008001)'],
       findings: [
         finding(
           'kernel.architecture',
@@ -225,12 +257,27 @@ export const earlyCases: Case[] = [
   [
     'boot.memory',
     {
-      ...files(begun('/boot/initrd')),
-      console: ['Could not start download: Error 0x31062006 (https://ipxe.org/31062006)'],
+      ...panicked(
+        'kernel',
+        'http://192.168.152.1/boot/initrd... No space left on device (http://ipxe.org/341',
+        '82006)',
+        'No initrd: the kernel starts without one.',
+        '[    1.2] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)',
+      ),
+      events: [sent('/boot/initrd', 'the client closed the connection'), sent('/boot/kernel')],
       settings: settings({ ram: '128M' }),
     },
-    'do not fit into its 128M of memory',
+    'Kernel panic at kernel: kernel and initrd do not fit into its 128M of memory, and the kernel cannot',
     'ram=1G',
+  ],
+  [
+    'boot.memory',
+    {
+      ...files(begun('/boot/kernel')),
+      console: ['http://192.168.152.1/boot/kernel... No space left on device (http://ipxe.org/341'],
+      settings: settings({ ram: '128M' }),
+    },
+    'Stopped at boot files: kernel and initrd do not fit into its 128M of memory;',
   ],
   [
     'boot.file-missing',
@@ -243,6 +290,18 @@ export const earlyCases: Case[] = [
     files(begun('/boot/kernel'), sent('/boot/kernel', 'the client closed the connection')),
     'the transfer of /boot/kernel by HTTP broke off after 8000000 bytes (the client closed',
     'bootyard node boot n1',
+  ],
+  [
+    'boot.transfer-broke',
+    {
+      ...panicked(
+        'kernel',
+        '[    1.2] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)',
+      ),
+      events: [sent('/boot/initrd', 'the client closed the connection'), sent('/boot/kernel')],
+    },
+    'the transfer of /boot/initrd by HTTP broke off',
+    'without it; boot it again',
   ],
   [
     'script.failed',
@@ -267,7 +326,11 @@ export const earlyCases: Case[] = [
   ],
   [
     'network.lab-broken',
-    stopped('firmware', 'Bootyard: asking for an address (walt.node.pc-x86-64)...'),
+    stopped(
+      'firmware',
+      'Bootyard: asking for an address (walt.node.pc-x86-64)...',
+      '>>> Boot failed: No DHCP server answered with an address.',
+    ),
     "nothing of that reached the lab's DHCP server",
     'bootyard lab stop',
   ],

@@ -26,7 +26,14 @@ export const lateCases: Case[] = [
   ],
   [
     'kernel.silent',
-    { ...stopped('boot files', 'iPXE 1.21', '/boot/kernel... ok'), ...KERNEL },
+    {
+      ...stopped(
+        'boot files',
+        'http://192.168.152.1/boot/kernel... ok',
+        'Probing EDD (edd=off to disable)... o',
+      ),
+      ...KERNEL,
+    },
     'sent whole (8000000 bytes) and started, and does not print a line',
     'compare its checksum',
   ],
@@ -43,18 +50,39 @@ export const lateCases: Case[] = [
     'initrd.truncated',
     panicked(
       'kernel',
-      '[    1.0] Initramfs unpacking failed: ZSTD-compressed data is truncated',
-      '[    1.5] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)',
+      '[    0.937397] Initramfs unpacking failed: read error',
+      '[    1.558768] Failed to execute /init (error -26)',
+      '[    1.559714] Kernel panic - not syncing: Requested init /bin/walt-init failed (error -2).',
     ),
     'could not unpack /boot/pc-x86-64/initrd of image img: it is cut off',
+    'update-initramfs',
+  ],
+  [
+    'initrd.truncated',
+    {
+      ...stopped(
+        'kernel',
+        "modprobe: can't open 'modules.dep': No such file or directory",
+        '>>> initrd: a kernel module could not be loaded (of: virtio_pci virtio_net nfs nfsv3 overlay)',
+      ),
+      findings: [
+        finding(
+          'initrd.unreadable',
+          'What the initrd /boot/pc-x86-64/initrd holds was not checked: it is damaged or cut off.',
+          'Make it anew.',
+          '/boot/pc-x86-64/initrd',
+        ),
+      ],
+    },
+    'the kernel unpacked only a part of /boot/pc-x86-64/initrd of image img: it is cut off',
     'update-initramfs',
   ],
   [
     'initrd.corrupt',
     panicked(
       'kernel',
-      '[    1.0] Initramfs unpacking failed: invalid magic at start of compressed archive',
-      '[    1.5] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)',
+      '[    1.166784] Initramfs unpacking failed: junk within compressed archive',
+      '[    2.133514] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b',
     ),
     'Kernel panic at kernel: the kernel could not unpack',
     'it is damaged',
@@ -91,8 +119,8 @@ export const lateCases: Case[] = [
     'initrd.no-walt',
     panicked(
       'kernel',
-      "/init: .: line 235: can't open '/scripts/walt': No such file or directory",
-      '[    2.5] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000200',
+      "Begin: Mounting root file system ... /init: .: line 246: can't open '/scripts/walt': No such file or directory",
+      '[    5.400010] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000200',
     ),
     'has no scripts/walt',
     'initramfs-tools/scripts/walt',

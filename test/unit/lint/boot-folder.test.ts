@@ -24,6 +24,11 @@ const cases: LintCase[] = [
     [['boot.bad-script', `/${PC}/start.ipxe`, '#!ipxe']],
   ],
   [
+    'a chained script without its first line, and an empty one',
+    { put: [file(`${PC}/more.ipxe`, 'set a b\n'), file(`${PC}/none.ipxe`, '')] },
+    [['boot.bad-script', `/${PC}/more.ipxe`, '#!ipxe']],
+  ],
+  [
     'a U-Boot script that is plain text',
     {
       labels: both,
