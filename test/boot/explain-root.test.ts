@@ -6,6 +6,7 @@ import { until } from '../support/lab.ts';
 import { isLong } from '../support/long.ts';
 
 const { lab, expectCause, explained, awaited, booted, cut } = brokenLab();
+const SCRIPT_2 = `${BOOT}/start-generic-2.ipxe`;
 const SCRIPT = `${BOOT}/start-generic.ipxe`;
 const PREINIT = 'bin/walt-preinit';
 
@@ -81,6 +82,20 @@ exec /bin/busybox mount -o bind /run/vendor /sys/class/dmi/id/sys_vendor
     cause: 'preinit.failed',
     change: { add: { [PREINIT]: '#!/bin/busybox sh\nexit 3\n' } },
     words: ['at walt-init', '/bin/walt-preinit of image', 'ended with exit code 3', 'let it end with exit 0'],
+  },
+  {
+    cause: 'root.no-folder',
+    change: { remove: ['sys/'] },
+    words: ['at root', 'has no folder /sys', 'RUN mkdir -p /sys'],
+  },
+  {
+    cause: 'step.failed',
+    make: (files) => files.edited(SCRIPT_2, 'init=/bin/walt-init', 'init=/bin/walt-start'),
+    words: [
+      'at root',
+      'the initrd gave up: /bin/walt-start (init=) is not an executable file',
+      'node console',
+    ],
   },
 ];
 test.runIf(isLong).each(cases)('$cause', expectCause);

@@ -467,6 +467,12 @@ export const lateCases: Case[] = [
     'bootyard node console n1',
   ],
   [
+    'step.failed',
+    stopped('root', '>>> initrd: /bin/walt-start (init=) is not an executable file of the root file system'),
+    'Stopped at root: the initrd gave up: /bin/walt-start (init=) is not an executable file',
+    'bootyard node console n1',
+  ],
+  [
     'reboot.own',
     {
       stage: 'booted',
