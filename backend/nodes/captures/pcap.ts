@@ -1,5 +1,5 @@
-import { open } from 'node:fs/promises';
-import { BootyardError } from '../../errors.ts';
+import { type FileHandle, open } from 'node:fs/promises';
+import { BootyardError, systemCode } from '../../errors.ts';
 
 /** A captured frame. `bytes` may be fewer than `size`, its length on the wire. Times in µs since the epoch. */
 export interface Packet {
@@ -23,7 +23,7 @@ export async function* readPackets(
   path: string,
   more: () => Promise<boolean> = () => Promise.resolve(false),
 ): AsyncGenerator<Packet> {
-  const file = await open(path, 'r').catch(() => undefined);
+  const file = await openOrMissing(path);
   if (!file) return;
   try {
     let rest: Buffer = Buffer.alloc(0);
@@ -49,6 +49,16 @@ export async function* readPackets(
     }
   } finally {
     await file.close();
+  }
+}
+
+/** A capture has no file yet before its first packet. */
+async function openOrMissing(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }
 
