@@ -37,6 +37,7 @@ import { registerSettingsPanels } from './nodes/settings/settings-panels.ts';
 import { registerConsoleTextCommands } from './nodes/console-text-commands.ts';
 import { registerTerminalLinks } from './nodes/terminal-links.ts';
 import { registerTimelinePanels } from './timeline/timeline-panels.ts';
+import { registerTopologyPanels } from './topology/topology-panels.ts';
 import { registerSnapshotCommands } from './nodes/snapshots/snapshot-commands.ts';
 import { registerRegistryCommands } from './registries/registry-commands.ts';
 import { registerBootTests } from './tests/boot-tests.ts';
@@ -112,6 +113,7 @@ export function activate(context: vscode.ExtensionContext): BootyardExtension {
     registerTimelinePanels(parts, context.extensionUri),
     registerLogPanels(parts, context.extensionUri),
     registerWallPanels(parts, context.extensionUri),
+    registerTopologyPanels(parts, context.extensionUri),
     followTrouble(parts),
     followSettings(connection),
   );

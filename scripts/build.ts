@@ -53,7 +53,7 @@ await build({
   logLevel: 'warning',
 });
 await build({
-  entryPoints: ['settings', 'timeline', 'logs', 'wall'].flatMap((page) =>
+  entryPoints: ['settings', 'timeline', 'logs', 'wall', 'topology'].flatMap((page) =>
     ['ts', 'css'].map((type) => join(root, 'media', page, `${page}.${type}`)),
   ),
   entryNames: '[name]',

@@ -16,6 +16,7 @@ import { nodeMethods } from './node.ts';
 import { portMethods } from './port.ts';
 import { readMethods } from './reads.ts';
 import { saveMethods } from './save.ts';
+import { topologyMethods } from './topology.ts';
 
 /** Every call of the API. One file per noun; this one only joins them. */
 export const methods = {
@@ -36,6 +37,7 @@ export const methods = {
   ...bootTestMethods,
   ...debugMethods,
   ...logMethods,
+  ...topologyMethods,
 };
 export type Methods = typeof methods;
 export type MethodName = keyof Methods;

@@ -9,6 +9,7 @@ import type { BootHistory } from '../nodes/boot-history.ts';
 import { type ImageOperations, inUse } from '../nodes/image-operations.ts';
 import type { ImageShells } from '../nodes/image-shells.ts';
 import type { NodeInfo } from '../nodes/info.ts';
+import { topologyOf, type Cable } from '../nodes/networks/topology.ts';
 import { settingInfos, settingProblems } from '../nodes/setting-info.ts';
 import type { bootMethods } from './boots.ts';
 import { bootTestHandlers, type BootTestActions } from './boot-test-handlers.ts';
@@ -57,6 +58,7 @@ export interface NodeActions {
     settings: Record<string, string>,
     force: boolean,
   ): Result<'node.config'> | Promise<Result<'node.config'>>;
+  cables(node: string): Cable[];
   diskList(node: string): Promise<Result<'node.disks'>>;
   imageCopies(node: string): Promise<Omit<Result<'node.imageCopies'>[number], 'image'>[]>;
   removeDisk(node: string, disk: string, force: boolean): Promise<Result<'node.removeDisk'>['outcome']>;
@@ -170,13 +172,14 @@ type HandlersOf<Noun extends string> = Pick<
   Extract<keyof ServedHandlers, `${Noun}.${string}`>
 >;
 
-function labHandlers({ status, exposeRegistry, shutdown }: HandlerParts): HandlersOf<'lab'> {
+function labHandlers({ nodes, status, exposeRegistry, shutdown }: HandlerParts): HandlersOf<'lab'> {
   return {
     'lab.status': () => status(),
     'lab.exposeRegistry': ({ port }) => {
       exposeRegistry(port);
       return status();
     },
+    'lab.topology': () => topologyOf({ nodes }),
     'lab.shutdown': async () => {
       await shutdown();
       return {};

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { LabStatus } from '../api/lab.ts';
 import { labPaths, labStatus, stopLab } from '../api/lab-control.ts';
 import { addLabFileCommands } from './lab-file.ts';
+import { addLabTopologyCommand } from './lab-topology.ts';
 import { addLabWebCommand } from './lab-web.ts';
 import type { Session } from './session.ts';
 import { formatSize } from './table.ts';
@@ -28,6 +29,7 @@ export function addLabCommands(program: Command, session: Session): void {
       if (options.json) session.printJson(status);
       else session.print(describe(status));
     });
+  addLabTopologyCommand(lab, session);
   addLabFileCommands(lab, session);
   addLabWebCommand(lab, session);
 }

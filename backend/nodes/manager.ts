@@ -19,6 +19,7 @@ import { each } from './each.ts';
 import type { DiskInfo } from './disks/node-disks.ts';
 import { checkModelSettings, modelSettings } from './machines/model-settings.ts';
 import { resolveSet } from './names.ts';
+import type { Cable } from './networks/topology.ts';
 import { checkRemoval, removalLosses, stillRunning } from './removal.ts';
 import type { ExposedPort } from './port-board.ts';
 import type { NodeParts, PlannedNode, SupervisorParts } from './parts.ts';
@@ -264,6 +265,11 @@ export class NodeManager {
   /** Throws for a set of several nodes. */
   one(node: string): NodeInfo {
     return this.#one(node).info();
+  }
+
+  cables(node: string): Cable[] {
+    const { networks, record } = this.#one(node);
+    return networks.cables(withDefaults(record.settings));
   }
 
   diskList(node: string): Promise<DiskInfo[]> {

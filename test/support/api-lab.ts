@@ -33,6 +33,7 @@ const unused = (): never => {
 export const basicHandlers: ServedHandlers = {
   'lab.status': () => LAB,
   'lab.exposeRegistry': () => LAB,
+  'lab.topology': unused,
   'lab.shutdown': () => ({}),
   'engine.list': () => [],
   'node.list': (params) => (params.nodes ?? ['vnode1']).map((name) => node(name)),

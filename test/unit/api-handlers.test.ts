@@ -57,6 +57,7 @@ beforeEach(() => {
     replay: unused,
     consoleText: unused,
     captures: { start: unused, stop: unused, list: unused, file: unused, packets: unused },
+    cables: unused,
     diskList: unused,
     imageCopies: unused,
     removeDisk: unused,

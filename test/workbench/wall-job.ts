@@ -3,6 +3,7 @@ import { type Finished, type TestLab, until } from '../support/lab.ts';
 import { Person } from './person.ts';
 import type { TestResult } from './results.ts';
 import { runSteps, type Step } from './steps.ts';
+import { TopologyJob } from './topology-job.ts';
 import type { Workbench } from './workbench.ts';
 
 const [FIRST, SECOND, THIRD] = ['vnode1', 'vnode2', 'vnode3'];
@@ -14,6 +15,7 @@ export async function runWallJob(workbench: Workbench, lab: TestLab, logs: strin
   const steps: Step[] = [
     { title: 'two nodes are on show', run: () => beginning(person, lab) },
     ...wall.steps(),
+    ...new TopologyJob(person, lab).steps(FIRST, SECOND),
   ];
   return runSteps(workbench.page, 'many nodes', steps, { logs, album: logs });
 }

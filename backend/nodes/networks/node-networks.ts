@@ -8,6 +8,7 @@ import type { SupervisorParts } from '../parts.ts';
 import type { FullSettings } from '../settings.ts';
 import type { NetworkCard } from './arguments.ts';
 import { MAIN_NETWORK, parseNetworks, type NetworkSpec, type Restrictions } from './setting.ts';
+import type { Cable } from './topology.ts';
 
 const END_MS = 3_000;
 
@@ -53,6 +54,14 @@ export class NodeNetworks {
   /** What `attach` makes for these settings. */
   cards({ networks }: FullSettings): NetworkCard[] {
     return parseNetworks(networks).map((spec, index) => this.#card(spec, index));
+  }
+
+  /** Its cables in the order of its cards, whether its machine runs or not. */
+  cables(settings: FullSettings): Cable[] {
+    return parseNetworks(settings.networks).map((spec, index) => {
+      const { network, tap } = this.#card(spec, index);
+      return { network, tap, restrictions: spec.restrictions };
+    });
   }
 
   /** Ends that the node is cut off from the lab, or begins it: no frame passes, and its card keeps its carrier. */

@@ -69,6 +69,22 @@ function parseRestrictions(list: string | undefined): Restrictions {
   return result;
 }
 
+/** Restrictions as the setting has them: `lat=10ms,bw=1Mbps,loss=1%`. */
+export function restrictionsText({ latencyUs, bandwidth, loss }: Restrictions): string {
+  const parts = [
+    ...(latencyUs === undefined ? [] : [`lat=${inUnit(latencyUs, { ms: 1000, us: 1 })}`]),
+    ...(bandwidth === undefined ? [] : [`bw=${inUnit(bandwidth, { Gbps: 1e9, Mbps: 1e6, kbps: 1e3 })}`]),
+    ...(loss === undefined ? [] : [`loss=${Number((loss * 100).toFixed(4))}%`]),
+  ];
+  return parts.join(',');
+}
+
+/** In the largest unit in which it is a whole number; units from large to small. */
+function inUnit(value: number, units: Record<string, number>): string {
+  const [unit, size] = Object.entries(units).find(([, size]) => value % size === 0) ?? ['', 1];
+  return `${value / size}${unit}`;
+}
+
 function parseRestriction(text: string): Restrictions | undefined {
   const [, key = '', number = '', unit = ''] =
     /^(lat|bw|loss)=(\d{1,9}(?:\.\d{1,6})?)(us|ms|[kmg]bps|%)$/.exec(text.toLowerCase()) ?? [];
