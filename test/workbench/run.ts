@@ -1,8 +1,8 @@
 // The editor's tests in a real VS Code (code-server in headless Chromium), with the packaged extension installed and a
 // lab of their own: the mocha suite inside the extension host, jobs by mouse and keyboard, and the start of one as a user
-// without rights, whom only root can make. `keep`, `wall`, `loop`, `files`, `debug`,
+// without rights, whom only root can make. `keep`, `wall`, `loop`, `files`, `debug`, `tests`,
 // `agents` and `plain` are long: with BOOTYARD_TEST_ALL, or when named.
-//   test/workbench/run.ts [host|main|work|keep|wall|loop|files|debug|agents|plain…] [--pictures]     --pictures makes those in docs/ anew
+//   test/workbench/run.ts [host|main|work|keep|wall|loop|files|debug|tests|agents|plain…] [--pictures]     --pictures makes those in docs/ anew
 //   test/workbench/run.ts loop [--docker] [--podman] [--none]      the loop with these alone
 // BOOTYARD_TEST_VSIX names a .vsix to test instead of packaging dist/.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -22,6 +22,7 @@ import { LOOPS, runLoopJob } from './loop-job.ts';
 import { runMainJob } from './main-job.ts';
 import { runPlainJob } from './plain-job.ts';
 import { printResult, writeSummary, type TestResult } from './results.ts';
+import { runTestsJob } from './tests-job.ts';
 import { runWallJob } from './wall-job.ts';
 import { runWorkJob } from './work-job.ts';
 import { launchChromium, Workbench } from './workbench.ts';
@@ -132,6 +133,12 @@ const jobs: Job[] = [
     'files',
     'images and nodes as folders, by mouse and keyboard',
     (workbench, lab) => runImagefsJob(workbench, lab, logs),
+    true,
+  ),
+  job(
+    'tests',
+    'boot tests in the Testing view, by mouse and keyboard',
+    (workbench, lab) => runTestsJob(workbench, lab, logs, pictures),
     true,
   ),
   job(
