@@ -8,6 +8,8 @@ import { isLong } from '../support/long.ts';
 const { lab, expectCause, explained, awaited, booted, cut } = brokenLab();
 const SCRIPT_2 = `${BOOT}/start-generic-2.ipxe`;
 const SCRIPT = `${BOOT}/start-generic.ipxe`;
+/** The initrd tries for 180 s to mount the root, and says so each time; 5 times that long is enough. */
+const SOON = ['boot.timeout=15'];
 const PREINIT = 'bin/walt-preinit';
 
 /** The daemon is killed, and another one is there. */
@@ -21,6 +23,12 @@ async function newDaemon(): Promise<void> {
 
 /** The mount of the root, and what walt-init does on it. */
 const cases: Broken[] = [
+  {
+    cause: 'nfs.no-mount',
+    make: (files) => files.edited(SCRIPT, 'set nfs_root ${next-server}:', 'set nfs_root 192.168.152.99:'),
+    settings: SOON,
+    words: ['Stopped at kernel', 'its root 192.168.152.99:/var/lib/walt/nodes/', 'nfsroot='],
+  },
   {
     cause: 'nfs.silent',
     // The kernel complains of a server that is silent after 10 s, not after 180.

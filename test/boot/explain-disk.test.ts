@@ -1,0 +1,24 @@
+import { test } from 'vitest';
+import { brokenLab, type Broken } from '../support/explain.ts';
+import { isLong } from '../support/long.ts';
+
+const { lab, expectCause, booted } = brokenLab();
+const HYBRID = 'disks=1G[template=hybrid-boot-v]';
+/** Disks of nodes, and what is written over the image. */
+const cases: Broken[] = [
+  {
+    cause: 'hybrid.no-room',
+    settings: [HYBRID, 'boot.mode=network-volatile'],
+    meanwhile: async (node) => {
+      await booted(node);
+      const fill = 'mount -t ext4 /dev/sda1 /mnt && fallocate -l 900M /mnt/filler && umount /mnt';
+      await lab.inNode(node, `modprobe -a crc32c ext4; ${fill}`);
+      await lab.bootyard('node', 'config', node, 'boot.mode=auto');
+      await lab.bootyard('node', 'reboot', node);
+      await booted(node);
+    },
+    boot: 2,
+    words: ['is booted: the image was not copied to its disk', 'not enough room on sda1', 'a larger disk'],
+  },
+];
+test.runIf(isLong).each(cases)('$cause', expectCause);
