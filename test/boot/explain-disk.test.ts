@@ -20,5 +20,13 @@ const cases: Broken[] = [
     boot: 2,
     words: ['is booted: the image was not copied to its disk', 'not enough room on sda1', 'a larger disk'],
   },
+  {
+    cause: 'hybrid.not-possible',
+    settings: ['disks=1G[template=ext4]', 'boot.mode=hybrid-volatile'],
+    words: [
+      'boot.mode=hybrid-volatile is not possible (sda1: not configured for hybrid mode',
+      'boot.mode=auto',
+    ],
+  },
 ];
 test.runIf(isLong).each(cases)('$cause', expectCause);
