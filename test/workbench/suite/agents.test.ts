@@ -3,8 +3,10 @@ import { suite, suiteSetup, test } from 'mocha';
 import * as vscode from 'vscode';
 import * as z from 'zod';
 import { McpAgent } from '../../support/mcp.ts';
-import { bootyard, IMAGE, nodeIn } from './support.ts';
+import { bootyard, nodeIn } from './support.ts';
 
+/** What the nodes' tests leave. */
+const NODE = 'walnut';
 const Tools = z.object({
   contributes: z.object({
     languageModelTools: z.array(z.object({ name: z.string(), modelDescription: z.string() })),
@@ -21,12 +23,7 @@ async function invoke(name: string, input: object): Promise<Record<string, unkno
 
 suite('language-model tools', () => {
   suiteSetup(async () => {
-    const { connection } = await bootyard();
-    if (!connection.model.nodeNamed('vnode1')) {
-      await vscode.commands.executeCommand('bootyard.lab.start');
-      await vscode.commands.executeCommand('bootyard.node.create', { name: 'vnode1', image: IMAGE });
-    }
-    await nodeIn('vnode1', 'booted');
+    await nodeIn(NODE, 'booted');
   });
 
   test('those of the manifest are there, with their words and schemas', () => {
@@ -43,16 +40,19 @@ suite('language-model tools', () => {
   test('looking asks nobody', async () => {
     const Nodes = z.object({ nodes: z.array(z.object({ name: z.string(), state: z.string() })) });
     const { nodes } = Nodes.parse(await invoke('list_nodes', {}));
-    assert.equal(nodes.find(({ name }) => name === 'vnode1')?.state, 'booted');
-    const { explanation } = await invoke('explain_last_boot', { node: 'vnode1' });
-    assert.match(String(explanation), /^Node vnode1 was booted \d/);
-    const page = await invoke('read_console', { node: 'vnode1' });
+    assert.deepEqual(
+      nodes.map(({ name, state }) => [name, state]),
+      [[NODE, 'booted']],
+    );
+    const { explanation } = await invoke('explain_last_boot', { node: NODE });
+    assert.match(String(explanation), /^Node \S+ was booted \d/);
+    const page = await invoke('read_console', { node: NODE });
     assert.match(String(page.text), /SeaBIOS|Linux version/);
   });
 
   // VS Code shows no dialogs while it runs tests, and goes on as if the user had agreed.
   test('a command is run', async () => {
-    const answer = await invoke('run_command', { node: 'vnode1', command: 'echo agent:$((40+2)); exit 4' });
+    const answer = await invoke('run_command', { node: NODE, command: 'echo agent:$((40+2)); exit 4' });
     assert.deepEqual([answer.exitCode, answer.stdout], [4, 'agent:42\n']);
   });
 
@@ -64,7 +64,7 @@ suite('language-model tools', () => {
     const agent = new McpAgent([command, ...args], { ...process.env, ...Object.fromEntries(set) });
     await agent.start();
     try {
-      assert.match(JSON.stringify(await agent.use('list_nodes')), /"vnode1"/);
+      assert.match(JSON.stringify(await agent.use('list_nodes')), /"walnut"/);
     } finally {
       await agent.close();
     }
