@@ -7,9 +7,10 @@ const alone = ['lab', 'lab-doctor', 'many', 'networks', 'survival'].map(
 /** The slowest of the protocols' tests: a suite of its own, for two run side by side. */
 const registry = 'test/protocol/registry-*.test.ts';
 const onWire = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 60_000 };
+/** A guest that stands still is rebooted after 180 s. */
 const booting = {
-  testTimeout: 300_000,
-  hookTimeout: 300_000,
+  testTimeout: 500_000,
+  hookTimeout: 500_000,
   globalSetup: 'test/support/build-images.ts',
 };
 

@@ -70,7 +70,7 @@ describe('an image that does not boot is a state with a reason', () => {
       add: { 'etc/walt/image.spec': '{"templates": ["/etc/nothing"]}' },
     });
     await lab.bootyard('node', 'create', 'n2', '--image', 'no-initrd');
-    await lab.bootyard('node', 'wait', '--timeout', '120', 'n2');
+    await lab.bootyard('node', 'wait', '--timeout', '280', 'n2');
     expect(await lab.inNode('n2', 'df / | tail -1')).toMatch(/^union/);
     const warning = '/etc/walt/image.spec lists the template "/etc/nothing", which does not exist.';
     expect((await lab.timeline('n2')).stages[0]?.detail).toContain(warning);

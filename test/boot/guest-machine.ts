@@ -54,7 +54,7 @@ export class Machine {
       '-smp',
       '2',
     ];
-    const accelerator = ['-accel', 'tcg,thread=multi', '-cpu', 'max', '-m', '512', '-serial', 'stdio'];
+    const accelerator = ['-accel', 'tcg,thread=single', '-cpu', 'max', '-m', '512', '-serial', 'stdio'];
     const boot = ['-kernel', options.kernel, '-initrd', options.initrd];
     if (options.arguments !== undefined) boot.push('-append', `console=ttyS0 panic=-1 ${options.arguments}`);
     const network = options.network

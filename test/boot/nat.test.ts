@@ -104,7 +104,7 @@ describe('netsetup', () => {
       );
       expect(await fetched('out', web)).toBe('internet');
       await lab.bootyard('node', 'reboot', '--hard', 'out');
-      await lab.bootyard('node', 'wait', '--timeout', '120', 'out');
+      await lab.bootyard('node', 'wait', '--timeout', '280', 'out');
       await lab.inNode('out', 'route add default gw 192.168.152.1; true');
       expect(await fetched('out', web)).toBe('');
       expect(inLab('ip', 'link', 'show')).not.toContain('uplink');

@@ -183,7 +183,7 @@ describe('networks of nodes', () => {
       await lab.bootyard('node', 'config', 'n2', 'networks=walt-net,far-net');
       await lab.bootyard('node', 'reboot', '--hard', 'n2');
       expect(interfaces()).not.toContain(bridgeOf('slow-net'));
-      await lab.bootyard('node', 'wait', '--timeout', '120', 'n2');
+      await lab.bootyard('node', 'wait', '--timeout', '280', 'n2');
       expect(macs).toContain((await lab.inNode('n2', 'cat /sys/class/net/eth1/address')).trim());
       expect(await lab.inNode('n2', 'ls /sys/class/net')).toBe('eth0\neth1\nlo\n');
       await lab.bootyard('node', 'stop', 'n2');

@@ -25,7 +25,7 @@ const disks = async (): Promise<DiskInfo[]> =>
   DiskInfo.array().parse(JSON.parse(await lab.bootyard('node', 'disk', 'show', 'n1', '--json')));
 const reboot = async (): Promise<void> => {
   await lab.bootyard('node', 'reboot', '--hard', 'n1');
-  await lab.bootyard('node', 'wait', '--timeout', '120', 'n1');
+  await lab.bootyard('node', 'wait', '--timeout', '280', 'n1');
 };
 const mounted = 'mkdir -p /mnt/a && mount /dev/sda1 /mnt/a && cd /mnt/a && ';
 
@@ -57,7 +57,7 @@ describe('disks of a node', () => {
     await lab.bootyard('node', 'config', 'n1', 'disks=2G[template=fat32]', '--force');
     await lab.bootyard('node', 'reboot', '--hard', 'n1');
     expect((await disks()).map(({ state }) => state)).toEqual(['attached', 'replaced']);
-    await lab.bootyard('node', 'wait', '--timeout', '120', 'n1');
+    await lab.bootyard('node', 'wait', '--timeout', '280', 'n1');
     await until('the old disk is gone', disks, (all) => all.length === 1);
     expect(await lab.inNode('n1', 'head -c 90 /dev/sda1 | tail -c 8')).toBe('FAT32   ');
   });

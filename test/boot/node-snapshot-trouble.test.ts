@@ -60,7 +60,7 @@ beforeAll(async () => {
   await lab.importDefault('pc-x86-64-tiny');
   await importVariant(lab, 'with-nbd', { copy: programOfHost('/sbin/nbd-client') });
   await lab.bootyard('node', 'create', 'n1', '--image', 'with-nbd', 'ram=256M', 'disks=1G[template=ext4]');
-  await lab.bootyard('node', 'wait', '--timeout', '200', 'n1');
+  await lab.bootyard('node', 'wait', '--timeout', '280', 'n1');
   await lab.startCounter('n1');
   await hasSwap();
 }, 300_000);

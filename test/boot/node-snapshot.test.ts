@@ -44,7 +44,7 @@ describe('snapshots of a node', () => {
   test('a node that boots is not saved', async () => {
     const sentence = 'Node n1 cannot be saved, because it is booting: wait until it is booted';
     expect(await lab.refusal('node', 'snapshot', 'save', 'n1')).toContain(sentence);
-    await lab.bootyard('node', 'wait', '--timeout', '200', 'n1');
+    await lab.bootyard('node', 'wait', '--timeout', '280', 'n1');
   });
 
   test('one that is saved goes on, and loses nothing but time', async () => {

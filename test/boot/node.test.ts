@@ -13,7 +13,7 @@ const lab = new TestLab();
 beforeAll(() => lab.importDefault('pc-x86-64-tiny'));
 afterAll(() => lab.remove());
 
-const waitFor = (name: string): Promise<string> => lab.bootyard('node', 'wait', '--timeout', '120', name);
+const waitFor = (name: string): Promise<string> => lab.bootyard('node', 'wait', '--timeout', '280', name);
 
 describe('a node on the tiny image', () => {
   test('boots over the network to *booted*, one line per stage', async () => {

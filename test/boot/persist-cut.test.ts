@@ -107,7 +107,7 @@ describe.runIf(isLong)('a power cut', () => {
         ({ state }) => state === 'failed' || state === 'off',
       );
       await lab.bootyard('node', 'boot', 'n1');
-      await lab.bootyard('node', 'wait', '--timeout', '200', 'n1');
+      await lab.bootyard('node', 'wait', '--timeout', '280', 'n1');
       expect(await writers.lost()).toBe('');
       await lab.inNode('n1', `rm -rf /persist/cut-${cut}`);
     }
@@ -133,7 +133,7 @@ describe.runIf(isLong)('kill -9 of the daemon', () => {
     expect(writers.done).toBe(WRITERS * ITEMS);
     expect(await writers.lost()).toBe('');
     await lab.bootyard('node', 'reboot', '--hard', 'n1');
-    await lab.bootyard('node', 'wait', '--timeout', '200', 'n1');
+    await lab.bootyard('node', 'wait', '--timeout', '280', 'n1');
     expect(await writers.lost()).toBe('');
   }, 600_000);
 

@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => lab.remove());
 
 async function booted(set: string): Promise<void> {
-  await lab.bootyard('node', 'wait', '--timeout', '200', set);
+  await lab.bootyard('node', 'wait', '--timeout', '280', set);
 }
 
 /** What the node's console has said since power-on. */

@@ -81,7 +81,7 @@ test('the node outlives the daemon, and lab stop ends everything', async () => {
   );
   expect(await lab.inNode('n1', 'hostname')).toBe('n1\n');
   await lab.bootyard('node', 'reboot', 'n1');
-  await lab.bootyard('node', 'wait', '--timeout', '120', 'n1');
+  await lab.bootyard('node', 'wait', '--timeout', '280', 'n1');
   await lab.bootyard('lab', 'stop');
   expect(await lab.status()).toMatchObject({ state: 'stopped' });
 });

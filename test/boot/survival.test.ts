@@ -7,7 +7,7 @@ const names = ['n1', 'n2', 'n3'];
 beforeAll(async () => {
   await lab.importDefault('pc-x86-64-tiny');
   for (const name of names) await lab.bootyard('node', 'create', name, '--image', 'pc-x86-64-tiny');
-  await lab.bootyard('node', 'wait', '--timeout', '200', 'all-nodes');
+  await lab.bootyard('node', 'wait', '--timeout', '280', 'all-nodes');
 });
 afterAll(() => lab.remove());
 
@@ -91,7 +91,7 @@ describe('kill -9 of the daemon while three nodes run and one reads files', () =
 
   test('nodes reboot and stop under the new daemon', async () => {
     await lab.bootyard('node', 'reboot', 'n3');
-    await lab.bootyard('node', 'wait', '--timeout', '120', 'n3');
+    await lab.bootyard('node', 'wait', '--timeout', '280', 'n3');
     await lab.bootyard('node', 'stop', 'n3');
     expect(await lab.node('n3')).toMatchObject({ state: 'off' });
   });

@@ -102,7 +102,7 @@ test.runIf(isLong)(
     expect(without).toContain("skipped, this feature needs 'nbd-client' on the image.");
     await lab.bootyard('node', 'config', 'local', 'disks=1G[template=swap]');
     await lab.bootyard('node', 'reboot', '--hard', 'local');
-    await lab.bootyard('node', 'wait', '--timeout', '120', 'local');
+    await lab.bootyard('node', 'wait', '--timeout', '280', 'local');
     expect(await lab.inNode('local', 'cat /proc/swaps')).toMatch(/^\/dev\/sda1 +partition/m);
     const text = await consoleOf('local', 'Note: Preferring local swap.');
     expect(text).toContain('Activated swap on /dev/sda1.');

@@ -22,7 +22,7 @@ beforeAll(async () => {
   const flags = Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]);
   await lab.bootyard('image', 'import', copy, 'odd', ...flags);
   await lab.bootyard('node', 'create', 'n1', '--image', 'odd');
-  await lab.bootyard('node', 'wait', '--timeout', '120', 'n1');
+  await lab.bootyard('node', 'wait', '--timeout', '280', 'n1');
 });
 afterAll(async () => {
   await lab.remove();

@@ -72,7 +72,7 @@ test('all packets of a boot are well-formed, and the timeline counts what tshark
     capture.stderr?.on('data', (chunk) => String(chunk).includes('Capturing') && resolve());
   });
   await lab.bootyard('node', 'create', 'n1', '--image', 'pc-x86-64-tiny');
-  await lab.bootyard('node', 'wait', '--timeout', '120', 'n1');
+  await lab.bootyard('node', 'wait', '--timeout', '280', 'n1');
   await lab.bootyard('node', 'stop', 'n1');
   const keeper = inLab(['sh', '-c', 'kill -INT $(pidof tshark dumpcap)']);
   await once(keeper, 'close');
@@ -105,7 +105,7 @@ test('junk on each of twelve ports does no harm while a node boots, and memory s
   junk.stderr?.on('data', (chunk) => (said += String(chunk)));
   const [code] = await ended;
   expect([code, said]).toEqual([0, expect.stringContaining(`sent ${perPort * 12}`)]);
-  await lab.bootyard('node', 'wait', '--timeout', '200', 'n2');
+  await lab.bootyard('node', 'wait', '--timeout', '280', 'n2');
   const after = (await lab.status()).daemon;
   expect(after?.pid).toBe(before?.pid);
   // Two floods of 900,000 packets in a row end at 154 MB, the second adding 11 MB.

@@ -13,7 +13,7 @@ const quiet = {
 } as const;
 
 export async function waitFor(lab: TestLab, node: string): Promise<void> {
-  await lab.bootyard('node', 'wait', '--timeout', '200', node);
+  await lab.bootyard('node', 'wait', '--timeout', '280', node);
 }
 
 /** Runs commands of debugfs on the first partition of a node's first disk, which no machine uses; what they print. */
