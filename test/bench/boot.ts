@@ -162,7 +162,16 @@ function bootLocal({ disk, kernel, initrd }: LocalDisk): Promise<LocalBoot> {
     '-machine',
     'pc,graphics=off,usb=off',
   ];
-  const cpu = ['-accel', 'tcg,thread=single,tb-size=256', '-cpu', 'max', '-m', '512', '-smp', String(cores())];
+  const cpu = [
+    '-accel',
+    'tcg,thread=single,tb-size=256',
+    '-cpu',
+    'max',
+    '-m',
+    '512',
+    '-smp',
+    String(cores()),
+  ];
   const drive = ['-drive', `file=${disk},format=raw,if=virtio,snapshot=on`];
   const boot = [
     '-kernel',
