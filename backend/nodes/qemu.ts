@@ -55,8 +55,8 @@ export function qemuArguments(machine: Machine, files: MachineFiles, accel: Acce
 /** The program and what makes the bare machine: what its firmware tables or device tree depend on. */
 export function boardArguments({ model, settings }: Machine, accel: Accel): string[] {
   const board = boardOf(model);
-  // With a thread for each processor, QEMU 7.2 now and then runs code that another processor has patched as it was before: a
-  // kernel stands still there, about one boot in two hundred.
+  // With a thread for each processor, QEMU 7.2 may run code that another processor has patched as it was before. Kernels were
+  // seen to stand still at such places.
   const accelerator = accel === 'kvm' ? 'kvm' : `tcg,thread=single,tb-size=${TRANSLATION_MB}`;
   return [
     [board.program, '-nodefaults', '-no-user-config'],
