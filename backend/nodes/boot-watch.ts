@@ -16,11 +16,13 @@ const PATIENCE = 5;
 /** How many complaints a reason names: the last ones of the stage. */
 const MAX_COMPLAINTS = 3;
 const COMPLAINT =
-  /ipxe\.org\/[0-9a-f]{8}|: (not found|No such file or directory|Permission denied)$|^(Wrong image format|Bad Linux ARM64 Image magic)|^\[FAILED\] |^You are in emergency/;
+  /ipxe\.org\/[0-9a-f]{8}|: (not found|No such file or directory|Permission denied)$|^(Wrong image format|Bad Linux ARM64 Image magic)|^mount: .+ failed: |^\[FAILED\] |^You are in emergency/;
 /** The kernel's own words have a number that grows. */
 const STALLED = 'the kernel reports that a processor stands still';
 /** A kernel that stands still says so at length, every half minute or minute. ms */
 const STALL_TALK_MS = 90_000;
+/** What is printed so soon after a complaint that was heard before belongs to it. ms */
+const REPEAT_TALK_MS = 5_000;
 /** Events kept for the record between two savings. */
 const MAX_EVENTS = 500;
 
@@ -31,7 +33,8 @@ export class BootWatch {
   readonly #timer: NodeJS.Timeout;
   #begun = performance.now();
   #progressAt = performance.now();
-  #stallReportAt = -Infinity;
+  /** until then what the guest prints is no progress */
+  #idleTalkUntil = -Infinity;
   #nfsBytes = -1;
   /** the last totals of each connection that has served since the last saving */
   readonly #nfs = new Map<string, BusEvent>();
@@ -57,9 +60,6 @@ export class BootWatch {
     if (event.kind === 'node' || event.kind === 'qemu') return this.#keep(event);
     // Of all that the console prints a log is kept: no more progress than the printing is.
     if (event.kind === 'log') return this.output();
-    const isStall = event.kind === 'console' && isStallReport(event.line);
-    if (isStall) this.#stallReportAt = performance.now();
-    else this.#progressed();
     // A copy takes the time that its size needs.
     if (event.kind === 'copy') this.#begun = performance.now();
     if (event.kind !== 'copy' || event.phase !== 'progress') this.#keep(event);
@@ -67,7 +67,11 @@ export class BootWatch {
     this.timeline.take(event);
     // What went wrong in a stage that is over did not end the boot.
     if (this.timeline.current?.name !== current?.name) this.#complaints = [];
-    this.#complain(isStall ? STALLED : complaintOf(event));
+    const isStall = event.kind === 'console' && isStallReport(event.line);
+    const isNews = this.#complain(isStall ? STALLED : complaintOf(event));
+    if (isStall) this.#idleTalk(STALL_TALK_MS);
+    else if (isNews) this.#progressed();
+    else this.#idleTalk(REPEAT_TALK_MS);
     if (event.kind === 'console' && event.line.startsWith('No bootable device')) {
       this.#stalled('the firmware found nothing to boot');
     }
@@ -75,7 +79,7 @@ export class BootWatch {
 
   /** The guest has printed something. */
   output(): void {
-    if (performance.now() - this.#stallReportAt >= STALL_TALK_MS) this.#progressed();
+    if (performance.now() >= this.#idleTalkUntil) this.#progressed();
   }
 
   /** Where the boot is, for a sentence: the stage, with the last complaints in it or else its last detail. */
@@ -101,14 +105,23 @@ export class BootWatch {
     this.#progressAt = performance.now();
   }
 
+  /** A guest that tries the same in vain, again and again, stands still however much it says. */
+  #idleTalk(ms: number): void {
+    this.#idleTalkUntil = Math.max(this.#idleTalkUntil, performance.now() + ms);
+  }
+
   #keep(event: BusEvent): void {
     if (this.#events.length < MAX_EVENTS) this.#events.push(event);
   }
 
-  #complain(complaint: string | undefined): void {
-    if (complaint === undefined) return;
+  /** False when the same complaint was heard before in this stage. */
+  #complain(complaint: string | undefined): boolean {
+    if (complaint === undefined) return true;
     const text = printable(complaint).replace(/\.$/, '');
-    this.#complaints = [...this.#complaints.filter((known) => known !== text), text].slice(-MAX_COMPLAINTS);
+    const others = this.#complaints.filter((known) => known !== text);
+    const isNews = others.length === this.#complaints.length;
+    this.#complaints = [...others, text].slice(-MAX_COMPLAINTS);
+    return isNews;
   }
 
   #check(): void {

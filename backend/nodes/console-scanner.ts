@@ -22,6 +22,7 @@ const MEANINGFUL: readonly RegExp[] = [
   /Run \S+ as init process/,
   /^\*\*\* .+ \*\*\*$/,
   /^>>> /,
+  /^mount: .+ failed: /,
   // What walt-boot-modes finds on the disks.
   /^(Detected|Using) boot-mode: |^Falling back to default boot mode: |^Note: (.*\b(walt-hybrid\b|boot\.mode=)|(the )?extended attribute)|^\w+: not enough room for copying/,
   /Kernel panic - not syncing/,

@@ -181,13 +181,14 @@ export class NodeConsole {
   }
 
   #grown(): void {
-    this.#parts.onOutput();
     for (;;) {
       const part = this.#log.read(this.#scanned, CHUNK);
       this.#scanned = part.position + part.bytes.length;
       if (part.bytes.length === 0) break;
       this.#scanner.feed(part.bytes);
     }
+    // After its lines: they tell whether it means anything.
+    this.#parts.onOutput();
     for (const pump of this.#viewers.values()) pump();
   }
 

@@ -110,3 +110,34 @@ test('a kernel that reports its own stall again and again stands still, and the 
     'no progress for 60 s; last: kernel (the kernel reports that a processor stands still)',
   ]);
 });
+
+const REFUSAL = 'mount: mounting 192.168.152.1:/x on /root failed: Permission denied';
+/** A guest that tries to mount its root each second, so many times; the server may be another one. */
+function triesToMount(times: number, hasServer: boolean): void {
+  for (let tries = 0; tries < times; tries++) {
+    if (hasServer) watch.take(event({ kind: 'mount', path: '/x', ok: false, cause: '/x is not exported' }));
+    watch.take(line(REFUSAL));
+    watch.take(event({ kind: 'log', stream: 'virtualconsole', line: REFUSAL, timestamp: 0 }));
+    watch.output();
+    vi.advanceTimersByTime(1_000);
+  }
+}
+
+test.each([
+  ['by the server', true, `/x refused: /x is not exported; ${REFUSAL}`],
+  ['by another machine', false, REFUSAL],
+])('a mount that is refused %s again and again is no progress', (_whom, hasServer, complaints) => {
+  watch.take(line('Linux version 6.1'));
+  triesToMount(70, hasServer);
+  expect(stalled).toEqual([`no progress for 60 s; last: kernel (${complaints})`]);
+});
+
+test('a mount that is refused for a while, and then not, costs a boot none of its time', () => {
+  watch.take(line('Linux version 6.1'));
+  triesToMount(50, true);
+  watch.take(event({ kind: 'mount', path: '/x', ok: true }));
+  vi.advanceTimersByTime(59_000);
+  watch.output();
+  vi.advanceTimersByTime(59_000);
+  expect(stalled).toEqual([]);
+});
