@@ -8,7 +8,7 @@ import { isLong } from '../support/long.ts';
 const { lab, expectCause, explained, awaited, booted, cut } = brokenLab();
 const SCRIPT_2 = `${BOOT}/start-generic-2.ipxe`;
 const SCRIPT = `${BOOT}/start-generic.ipxe`;
-/** The initrd tries for 180 s to mount the root, and says so each time; 5 times that long is enough. */
+/** The initrd tries for 180 s to mount the root: too long to wait for. */
 const SOON = ['boot.timeout=15'];
 const PREINIT = 'bin/walt-preinit';
 
@@ -23,6 +23,11 @@ async function newDaemon(): Promise<void> {
 
 /** The mount of the root, and what walt-init does on it. */
 const cases: Broken[] = [
+  {
+    cause: 'nfs.refused',
+    make: (files) => files.edited(SCRIPT, '${mac}/fs', '${mac}/root'),
+    words: ['Stopped at kernel', '/root is not exported to', 'nfsroot= in the boot script of image'],
+  },
   {
     cause: 'nfs.no-mount',
     make: (files) => files.edited(SCRIPT, 'set nfs_root ${next-server}:', 'set nfs_root 192.168.152.99:'),
