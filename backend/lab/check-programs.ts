@@ -1,6 +1,7 @@
 import { fail, ok, warn, type Check } from './check.ts';
 import { installCommand, type Need } from './host-packages.ts';
 import { findProgram } from './program.ts';
+import { qemuVersion } from './qemu-version.ts';
 import { failureOf, tryTool } from './tool.ts';
 
 interface Group {
@@ -101,9 +102,9 @@ export async function checkQemu(): Promise<Check> {
   if (result.status !== 0) {
     return fail('QEMU', `qemu-system-x86_64 does not run: ${failureOf(result)}`, installCommand(['qemu']));
   }
-  const version = /version (\d+)\.(\d+)\S*/.exec(result.stdout);
-  const old = version !== null && Number(version[1]) < 5;
-  return old
-    ? warn('QEMU', `version ${version[0]} is older than any that was tried`, 'install QEMU 5.0 or later')
-    : ok('QEMU', version?.[0] ?? 'is there');
+  const version = qemuVersion(result.stdout);
+  const isOld = version !== undefined && version.major < 5;
+  return isOld
+    ? warn('QEMU', `${version.text} is older than any that was tried`, 'install QEMU 5.0 or later')
+    : ok('QEMU', version?.text ?? 'is there');
 }

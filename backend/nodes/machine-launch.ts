@@ -1,8 +1,10 @@
 import type { NodeFirmware } from '../boot/firmware.ts';
 import { nodeModel } from '../boot/models.ts';
+import { emulationThreads } from '../lab/qemu-version.ts';
 import type { ReadyDisk } from './disks/apply.ts';
 import type { NodeDisks } from './disks/node-disks.ts';
 import { Machine, type MachinePlace } from './machine.ts';
+import { boardOf } from './machines/board.ts';
 import { deviceTree } from './machines/device-tree.ts';
 import type { NetworkCard } from './networks/arguments.ts';
 import type { NodeNetworks } from './networks/node-networks.ts';
@@ -77,16 +79,18 @@ export class MachineLaunch {
   }
 
   /** Resolves when QEMU runs, `from` a snapshot with that one's memory loaded. */
-  start(
+  async start(
     { settings, accel }: StartedMachine,
     media: MachineMedia,
     onEvent: (event: QmpEvent) => void,
     from?: SnapshotStart,
   ): Promise<Machine> {
     const { place } = this.#parts;
-    const argv = qemuArguments(this.#described(settings), { ...media, ...place }, accel);
+    const described = this.#described(settings);
+    const threads = await emulationThreads(boardOf(described.model).program);
+    const argv = qemuArguments(described, { ...media, ...place }, accel, threads);
     if (from) argv.push('-incoming', 'defer');
-    return Machine.start(argv, place, onEvent, (waiting) => from?.load(waiting) ?? Promise.resolve());
+    return await Machine.start(argv, place, onEvent, (waiting) => from?.load(waiting) ?? Promise.resolve());
   }
 
   #described(settings: NodeSettings): VirtualMachine {

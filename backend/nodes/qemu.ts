@@ -1,4 +1,5 @@
 import type { NodeFirmware } from '../boot/firmware.ts';
+import type { EmulationThreads } from '../lab/qemu-version.ts';
 import type { ReadyDisk } from './disks/apply.ts';
 import { diskArguments } from './disks/arguments.ts';
 import { type Accel, boardOf } from './machines/board.ts';
@@ -34,9 +35,14 @@ const TRANSLATION_MB = 256;
  * - The serial line is logged by QEMU itself, so that nothing is lost while no daemon runs. A second one, which every
  *   kernel with a console on the first has a driver for, is there for `ControlLine` where the board has room for it.
  */
-export function qemuArguments(machine: Machine, files: MachineFiles, accel: Accel): string[] {
+export function qemuArguments(
+  machine: Machine,
+  files: MachineFiles,
+  accel: Accel,
+  threads: EmulationThreads,
+): string[] {
   return [
-    boardArguments(machine, accel),
+    boardArguments(machine, accel, threads),
     ['-name', `guest=${escapeOption(machine.name)}`],
     ['-no-reboot', '-display', 'none'],
     serial(machine.model, files),
@@ -53,11 +59,14 @@ export function qemuArguments(machine: Machine, files: MachineFiles, accel: Acce
 }
 
 /** The program and what makes the bare machine: what its firmware tables or device tree depend on. */
-export function boardArguments({ model, settings }: Machine, accel: Accel): string[] {
+export function boardArguments(
+  { model, settings }: Machine,
+  accel: Accel,
+  threads: EmulationThreads = 'single',
+): string[] {
   const board = boardOf(model);
-  // With a thread for each processor, QEMU 7.2 may run code that another processor has patched as it was before. Kernels were
-  // seen to stand still at such places.
-  const accelerator = accel === 'kvm' ? 'kvm' : `tcg,thread=single,tb-size=${TRANSLATION_MB}`;
+  const one = threads === 'single' ? 'thread=single,' : '';
+  const accelerator = accel === 'kvm' ? 'kvm' : `tcg,${one}tb-size=${TRANSLATION_MB}`;
   return [
     [board.program, '-nodefaults', '-no-user-config'],
     ['-machine', board.machine],

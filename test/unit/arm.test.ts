@@ -104,6 +104,7 @@ describe('U-Boot', () => {
         flash: '/f,1',
       },
       'tcg',
+      'single',
     );
     expect(argv[0]).toBe('qemu-system-aarch64');
     expect(argv).toContain('loader,file=/f,,1,addr=67108864,force-raw=on');

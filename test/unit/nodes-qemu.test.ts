@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { threadsOf } from '../../backend/lab/qemu-version.ts';
 import { escapeOption } from '../../backend/nodes/qemu-option.ts';
 import { qemuArguments } from '../../backend/nodes/qemu.ts';
 import { nodeDefaults } from '../../backend/nodes/settings.ts';
@@ -22,7 +23,7 @@ function valueOf(argv: string[], option: string): string[] {
 }
 
 test('iPXE as kernel: no boot ROM, serial line logged by QEMU, commas escaped', () => {
-  const argv = qemuArguments(machine, { ...files, kernel: '/k,1', initrd: '/i' }, 'tcg');
+  const argv = qemuArguments(machine, { ...files, kernel: '/k,1', initrd: '/i' }, 'tcg', 'single');
   expect(argv[0]).toBe('qemu-system-x86_64');
   expect(valueOf(argv, '-kernel')).toEqual(['/k,1']);
   expect(valueOf(argv, '-initrd')).toEqual(['/i']);
@@ -44,13 +45,27 @@ test('iPXE as kernel: no boot ROM, serial line logged by QEMU, commas escaped', 
 });
 
 test('the card’s ROM boots when there is no kernel; KVM takes the host’s processor', () => {
-  const argv = qemuArguments(machine, files, 'kvm');
+  const argv = qemuArguments(machine, files, 'kvm', 'multi');
   expect(valueOf(argv, '-boot')).toEqual(['order=n,strict=on']);
   expect(valueOf(argv, '-device')[0]).toContain('bootindex=1');
   expect(valueOf(argv, '-device')[0]).not.toContain('romfile');
   expect(valueOf(argv, '-kernel')).toEqual([]);
   expect(valueOf(argv, '-accel')).toEqual(['kvm']);
   expect(valueOf(argv, '-cpu')).toEqual(['host']);
+});
+
+test('one thread emulates all processors where QEMU is older than 8.1, and their own ones in later releases', () => {
+  const accelerator = (printed: string) =>
+    valueOf(qemuArguments(machine, files, 'tcg', threadsOf(printed)), '-accel');
+  const single = ['tcg,thread=single,tb-size=256'];
+  expect(accelerator('QEMU emulator version 7.2.17 (Debian 1:7.2+dfsg-7+deb12u13)\nCopyright')).toEqual(
+    single,
+  );
+  expect(accelerator('QEMU emulator version 8.0.50')).toEqual(single);
+  expect(accelerator('nothing')).toEqual(single);
+  for (const version of ['8.1.0', '9.0.2', '10.0.3 (Debian)']) {
+    expect(accelerator(`QEMU emulator version ${version}`)).toEqual(['tcg,tb-size=256']);
+  }
 });
 
 test('commas', () => expect(escapeOption('a,b,,c')).toBe('a,,b,,,,c'));
