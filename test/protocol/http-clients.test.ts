@@ -71,7 +71,10 @@ describe('files that a disk may have to be waited for', () => {
     };
     const { events } = await serve({ resolve: () => failing });
     await expect(curl(`${URL_BASE}/boot/failing`)).rejects.toMatchObject({ code: 18 });
-    expect(events.at(-1)).toMatchObject({ phase: 'end', cause: 'the file could not be read to its end' });
+    expect(events.at(-1)).toMatchObject({
+      phase: 'end',
+      cause: 'the file could not be read to its end: input/output error',
+    });
   });
 
   it('keep the memory that they are read into, also when their client has gone', async () => {
@@ -190,7 +193,22 @@ describe('clients that misbehave', () => {
     lazy.pause();
     const ended = next('end');
     lazy.write('GET /boot/endless HTTP/1.1\r\n\r\n');
-    expect(await ended).toMatchObject({ path: '/boot/endless', cause: 'the client closed the connection' });
+    expect(await ended).toMatchObject({ path: '/boot/endless', cause: 'the client took nothing for 0.3 s' });
+  });
+
+  it('a transfer that the server ends is not called the client’s doing', async () => {
+    const { server, next } = await serve();
+    const causeOf = async (end: () => unknown): Promise<unknown> => {
+      const lazy = await open();
+      lazy.pause();
+      const [started, ended] = [next('start'), next('end')];
+      lazy.write('GET /boot/endless HTTP/1.1\r\n\r\n');
+      await started;
+      await end();
+      return ended;
+    };
+    expect(await causeOf(() => server.dropClient('127.0.0.1'))).toMatchObject({ cause: 'the node is off' });
+    expect(await causeOf(() => server.close())).toMatchObject({ cause: 'the lab was stopped' });
   });
 
   it('junk is refused with a sentence, or not at all', async () => {

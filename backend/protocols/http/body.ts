@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { messageOf } from '../../errors.ts';
 import type { FileSource } from '../file-source.ts';
 
 /** Bytes that are read and written at once: large enough to make few calls, small enough to stay in the cache. */
@@ -36,8 +37,8 @@ export class BodySender {
   #turn = 0;
   #isReading = false;
   #isSleeping = false;
-  /** true when the file could not be read to its end */
-  failed = false;
+  /** why the file could not be read to its end, a clause */
+  failure: string | undefined;
   /** resolves when the kernel has all bytes, or when it never will: the connection is gone or the file was too short */
   readonly done: Promise<void>;
 
@@ -94,8 +95,8 @@ export class BodySender {
   #read(target: Buffer): number {
     try {
       return this.#source.read(target, this.#position);
-    } catch {
-      return 0;
+    } catch (error) {
+      return this.#failed(error);
     }
   }
 
@@ -107,7 +108,13 @@ export class BodySender {
       this.#pump();
     };
     this.#isReading = true;
-    this.#readLater(this.#part(block)).then(got, () => got(0));
+    this.#readLater(this.#part(block)).then(got, (error: unknown) => got(this.#failed(error)));
+  }
+
+  /** No bytes. */
+  #failed(error: unknown): 0 {
+    this.failure = messageOf(error).replace(/\.$/, '');
+    return 0;
   }
 
   async #readLater(target: Buffer): Promise<number> {
@@ -154,7 +161,7 @@ export class BodySender {
 
   /** The promised length cannot be kept; only a broken connection says so. */
   #giveUp(): void {
-    this.failed = true;
+    this.failure ??= `it ends at byte ${this.#position}`;
     this.#socket.destroy();
     this.#settle();
   }

@@ -14,6 +14,8 @@ export interface ExchangeDuties {
   resolve: ResolveBootFile;
   /** Where the events of one exchange of a client go. */
   report: (client: string) => TransferReport;
+  /** Why the server ended a connection; undefined when it did not. */
+  causeOf: (socket: Socket) => string | undefined;
 }
 
 /** One request and its answer. */
@@ -23,6 +25,7 @@ export class Exchange {
   readonly #client: string;
   readonly #resolveFile: ResolveBootFile;
   readonly #report: TransferReport;
+  readonly #causeOf: ExchangeDuties['causeOf'];
   readonly #began = performance.now();
 
   constructor(request: IncomingMessage, response: ServerResponse, client: string, duties: ExchangeDuties) {
@@ -31,6 +34,7 @@ export class Exchange {
     this.#client = client;
     this.#resolveFile = duties.resolve;
     this.#report = duties.report(client);
+    this.#causeOf = duties.causeOf;
     // A client that goes away shows in the answer's end.
     response.on('error', () => {});
     request.resume();
@@ -95,10 +99,15 @@ export class Exchange {
     socket.uncork();
     await body.done;
     const wanted = range.last + 1 - range.first;
-    const cause = body.sent < wanted ? breakCause(body) : undefined;
+    const cause = body.sent < wanted ? this.#breakCause(body, socket) : undefined;
     const durationMs = performance.now() - this.#began;
     this.#report({ phase: 'end', path, bytes: body.sent, durationMs, status, cause });
     this.#response.end();
+  }
+
+  #breakCause({ failure }: BodySender, socket: Socket): string {
+    if (failure !== undefined) return `the file could not be read to its end: ${failure}`;
+    return this.#causeOf(socket) ?? 'the client closed the connection';
   }
 
   #refuse(status: number, path: string, cause: string): void {
@@ -114,8 +123,4 @@ export class Exchange {
 
 function whenClosed(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => response.once('close', resolve));
-}
-
-function breakCause(body: BodySender): string {
-  return body.failed ? 'the file could not be read to its end' : 'the client closed the connection';
 }

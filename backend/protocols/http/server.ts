@@ -34,6 +34,9 @@ export class BootHttpServer {
       maxHeaderSize: 16 * 1024,
     });
     this.#server.timeout = idle;
+    this.#server.on('timeout', (socket) =>
+      this.#connections.end(socket, `the client took nothing for ${idle / 1000} s`),
+    );
     this.#server.maxConnections = 512;
     this.#server.on('connection', (socket) => this.#connections.admit(socket));
     this.#server.on('request', (request, response) => this.#enqueue(request, response));
@@ -51,7 +54,7 @@ export class BootHttpServer {
   async close(): Promise<void> {
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeAllConnections();
+    this.#connections.closeAll();
     await closed;
   }
 
@@ -65,11 +68,14 @@ export class BootHttpServer {
     const { socket } = request;
     const pipeline = this.#pipelines.get(socket) ?? { waiting: 0, last: Promise.resolve() };
     this.#pipelines.set(socket, pipeline);
-    if (pipeline.waiting >= MOST_PIPELINED) return void socket.destroy();
+    if (pipeline.waiting >= MOST_PIPELINED) {
+      return this.#connections.end(socket, `the client sent more than ${MOST_PIPELINED} requests ahead`);
+    }
     pipeline.waiting++;
     const exchange = new Exchange(request, response, this.#connections.clientOf(socket), {
       resolve: this.#parts.resolve,
       report: (client) => this.#reportOf(client),
+      causeOf: (ended) => this.#connections.causeOf(ended),
     });
     pipeline.last = pipeline.last.then(async () => {
       try {
