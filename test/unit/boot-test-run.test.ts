@@ -187,6 +187,21 @@ describe('what is not as expected is said at its line', () => {
     expect(first).toContain(message);
   });
 
+  test('a reason that says where the node rebooted by itself is not put into words again', async () => {
+    boots.looks = ['10', '20'].map((second) => ({
+      state: 'booting',
+      bootStartedAt: `2026-01-01T00:00:${second}.000Z`,
+    }));
+    const list = line.handlers['node.boots'];
+    line.handlers['node.boots'] = async (params, context) =>
+      ((await list?.(params, context)) ?? []).map((one) => ({
+        ...one,
+        reason: 'Rebooted by itself at boot files: no kernel.',
+      }));
+    const [first] = await failures('image: tiny');
+    expect(first).toContain('booted: the node rebooted by itself at boot files: no kernel.');
+  });
+
   test('what the check of the image finds is not said twice', async () => {
     const reason = 'Stopped at init: the image has no /sbin/init; add one.';
     boots.fail(reason);

@@ -316,7 +316,10 @@ class CaseRun {
 
   async #whyRebooted(): Promise<string> {
     const boots = await this.#client.call('node.boots', { node: this.#node }, this.#options);
-    return `the node rebooted by itself (${boots.at(-1)?.reason ?? 'nothing says why'}).`;
+    const reason = boots.at(-1)?.reason ?? 'nothing says why';
+    // One that says so itself, and where.
+    if (reason.startsWith('Rebooted by itself ')) return `the node r${reason.slice(1)}`;
+    return `the node rebooted by itself (${reason}).`;
   }
 
   /** Adds what the check of the image knows. */
