@@ -22,5 +22,7 @@ export const NodeInfo = z.object({
   settings: NodeSettings,
   /** names of settings, and `image`, that the running machine does not have: it takes them over at its next boot */
   outdated: z.array(z.string()).optional(),
+  /** a copy of another node in the making, which goes again if that comes to nothing */
+  copying: z.boolean().optional(),
 });
 export type NodeInfo = z.infer<typeof NodeInfo>;

@@ -89,11 +89,16 @@ export class NodeManager {
     this.#unsubscribe = parts.bus.subscribe((event) => this.#take(event));
   }
 
-  /** Adopts the nodes that run since before this daemon. */
+  /** Adopts the nodes that run since before this daemon. A copy that was in the making then goes. */
   async start(): Promise<void> {
+    const adopt = async (supervisor: NodeSupervisor): Promise<void> => {
+      const isHalf = supervisor.record.running?.copying === true;
+      await supervisor.adopt();
+      if (isHalf) await this.#discard(supervisor);
+    };
     await Promise.all(
       this.#all().map((supervisor) =>
-        supervisor.adopt().catch((error: unknown) => {
+        adopt(supervisor).catch((error: unknown) => {
           this.#parts.log(`node ${supervisor.record.name} is not adopted: ${messageOf(error)}`);
         }),
       ),

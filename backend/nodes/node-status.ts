@@ -14,6 +14,8 @@ export class NodeStatus {
   #state: NodeState;
   #reason: string | null;
   #remark: string | null = null;
+  /** as `NodeInfo` has it */
+  copying = false;
 
   /** `stage`: where a boot that goes on is */
   constructor(record: NodeRecord, parts: SupervisorParts, stage: () => string | undefined) {
@@ -101,6 +103,7 @@ export class NodeStatus {
       bootedAt: isoTime(times?.bootedAt),
       settings: modelSettings(record.model, withDefaults(record.settings)),
       outdated: outdated(record, this.#parts.planner.imageId(record.image)),
+      ...(this.copying && { copying: true }),
     };
   }
 }

@@ -29,6 +29,8 @@ export const Running = z.object({
   imageId: z.string().optional(),
   /** the snapshot that its memory is read from while that goes on */
   restoring: z.string().optional(),
+  /** that makes a copy, of which nothing is to be left if it does not come to its end */
+  copying: z.boolean().optional(),
 });
 export type Running = z.infer<typeof Running>;
 

@@ -162,6 +162,7 @@ export class NodeSupervisor {
   /** The node goes on from a snapshot, whatever it does now. Resolves when the machine runs. */
   restore(snapshot: SnapshotStart): Promise<void> {
     this.#delay.end();
+    this.#status.copying = snapshot.isCopyFor(this.record);
     return this.#turns.take(() => this.#startFrom(snapshot));
   }
 
@@ -305,7 +306,7 @@ export class NodeSupervisor {
       const retriesLeft = withDefaults(record.settings)['boot.retries'];
       const { id: boot, imageId } = plan;
       const started = { boot, imageId, startedAt, selfReboots: 0, retriesLeft, machine: from.machine };
-      this.#begin({ ...started, restoring: name });
+      this.#begin({ ...started, restoring: name, copying: this.#status.copying });
       const media = await this.#launch.prepareSnapshot(this.#planned, from);
       this.#console.begin(`${record.name} goes on from snapshot ${name}`, false);
       this.#journal.restored(`restored from snapshot ${name}, ${this.#launch.words(from.machine).qemu}`);
@@ -313,7 +314,9 @@ export class NodeSupervisor {
       const connect = () => this.networks.connect(withDefaults(from.machine.settings));
       const warning = await from.wake(machine, this.#place, record, connect);
       const { running } = record;
-      if (running) this.#parts.registry.setRunning(record.mac, { ...running, restoring: undefined });
+      const done = { restoring: undefined, copying: undefined };
+      if (running) this.#parts.registry.setRunning(record.mac, { ...running, ...done });
+      this.#status.copying = false;
       if (warning) this.#status.warn(warning);
     } catch (error) {
       const outcome = from.isCancelled ? 'off' : 'failed';

@@ -1,11 +1,15 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { BootyardError } from '../../errors.ts';
 import type { ApiClient } from '../client.ts';
 import type { Progress } from '../contract.ts';
+import type { NodeInfo } from '../node.ts';
 import { type Path, placed } from '../yaml-file.ts';
 import type { LabFacts } from './plan.ts';
 import type { LoadedLab } from './read.ts';
 import { type KnownRecipe, recipeOf } from './recipe.ts';
 import type { Lab } from './schema.ts';
+
+const LOOK_MS = 200;
 
 export type Calls = Pick<ApiClient, 'call' | 'stream'>;
 export interface Control {
@@ -21,7 +25,7 @@ export async function gatherFacts(client: Calls, loaded: LoadedLab, control: Con
   const { lab } = loaded;
   const [images, nodes, settings] = [
     await client.call('image.list', {}),
-    await client.call('node.list', {}),
+    await settledNodes(client, lab, control),
     await client.call('node.settings', {}),
   ];
   const recipes = new Map<string, KnownRecipe | undefined>();
@@ -48,6 +52,17 @@ export async function gatherFacts(client: Calls, loaded: LoadedLab, control: Con
   checkReferences(loaded, facts);
   for (const { name } of nodes) facts.losses.set(name, await client.call('node.losses', { nodes: [name] }));
   return facts;
+}
+
+/** All nodes, once no copy is in the making: that of an `apply` which was killed a moment ago goes by itself. */
+async function settledNodes(client: Calls, lab: Lab, { signal, onProgress }: Control): Promise<NodeInfo[]> {
+  for (;;) {
+    const nodes = await client.call('node.list', {}, { signal });
+    const pending = nodes.find(({ name, copying }) => copying && lab.nodes.has(name));
+    if (!pending) return nodes;
+    onProgress({ message: `Waiting for node ${pending.name}, which another command copies` });
+    await delay(LOOK_MS, undefined, { signal });
+  }
 }
 
 /** Nodes whose snapshots count: the file wants some of them, or copies of them. */
