@@ -28,5 +28,20 @@ const cases: Broken[] = [
       'boot.mode=auto',
     ],
   },
+  {
+    cause: 'disk.full',
+    make: (files) => files.atInit('fallocate -l 2G /srv/data || exec sleep 100000'),
+    settings: [HYBRID],
+    words: [
+      'Stopped at init',
+      'its disk, to which changes of the image are written, is full',
+      'node disk show',
+    ],
+  },
+  {
+    cause: 'overlay.full',
+    make: (files) => files.atInit('fallocate -l 2G /srv/data || exec sleep 100000'),
+    words: ['Stopped at init', 'fills half of its 512M of memory', 'ram=2G'],
+  },
 ];
 test.runIf(isLong).each(cases)('$cause', expectCause);
