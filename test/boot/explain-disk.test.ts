@@ -2,8 +2,10 @@ import { test } from 'vitest';
 import { brokenLab, type Broken } from '../support/explain.ts';
 import { isLong } from '../support/long.ts';
 
-const { lab, expectCause, booted } = brokenLab();
+const { lab, expectCause, awaited, booted, cut } = brokenLab();
 const HYBRID = 'disks=1G[template=hybrid-boot-v]';
+/** Its copy of the image is on its way. */
+const copying = (node: string) => awaited(node, ({ reason }) => reason?.startsWith('Copying image') ?? false);
 /** Disks of nodes, and what is written over the image. */
 const cases: Broken[] = [
   {
@@ -19,6 +21,24 @@ const cases: Broken[] = [
     },
     boot: 2,
     words: ['is booted: the image was not copied to its disk', 'not enough room on sda1', 'a larger disk'],
+  },
+  {
+    cause: 'hybrid.copy-failed',
+    settings: [HYBRID],
+    meanwhile: async (node) => {
+      await copying(node);
+      await cut(node, 12347, 'reject with tcp reset');
+    },
+    words: ['at walt-init: the copy of the image to its disk broke off 6 times', 'setting networks'],
+  },
+  {
+    cause: 'hybrid.copy-failed',
+    settings: [HYBRID],
+    meanwhile: async (node) => {
+      await copying(node);
+      await cut(node, 12347);
+    },
+    words: ['Stopped at walt-init: the copy of the image to its disk stands still', 'setting networks'],
   },
   {
     cause: 'hybrid.not-possible',

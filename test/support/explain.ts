@@ -107,10 +107,10 @@ export function brokenLab(lab = new TestLab()) {
   }
   const booted = (node: string): Promise<NodeInfo> => awaited(node, ({ state }) => state === 'booted');
 
-  /** Nothing of the node reaches that TCP port of the lab any more. */
-  async function cut(node: string, port: number): Promise<void> {
+  /** Nothing of the node reaches that TCP port of the lab any more; `how`: without a word, if not told otherwise. */
+  async function cut(node: string, port: number, how = 'drop'): Promise<void> {
     const { ip } = await lab.node(node);
-    const rule = `ip saddr ${ip} tcp dport ${port} drop`;
+    const rule = `ip saddr ${ip} tcp dport ${port} ${how}`;
     await lab.inside('nft', `table ip cut { chain in { type filter hook input priority 0; ${rule}; }; }`);
     isCut = true;
   }
@@ -140,11 +140,12 @@ export function brokenLab(lab = new TestLab()) {
     }
   }
 
-  /** The explanation of a boot that has come about, which the node's own reason says as well; the node goes. */
+  /** The explanation of a boot that has come about, which its reason says as well, or the node's; the node goes. */
   async function told(name: string, broken: Broken): Promise<Explanation> {
-    const { explanation, outcome } = await over(name, broken);
+    const { explanation, outcome, reason: ownReason } = await over(name, broken);
     if (!explanation) throw new Error(`${name}: no explanation; ${JSON.stringify(await lab.node(name))}`);
-    if (outcome !== 'booted') {
+    // A node that reboots by itself may be told of its next boot by now.
+    if (outcome !== 'booted' && !ownReason?.includes(explanation.why)) {
       const saysWhy = ({ reason }: { reason: string | null }) => reason?.includes(explanation.why) ?? false;
       await until('the reason', () => lab.node(name), saysWhy, 20_000);
     }

@@ -1,5 +1,5 @@
 import { MAX_SELF_REBOOTS } from '../parts.ts';
-import { type Cause, ofFinding } from './cause.ts';
+import { type Cause, clause, ofFinding } from './cause.ts';
 import { type BootCase, fromConsole, fromFinding, fromMachine, fromRequest, fromSetting } from './facts.ts';
 
 const runs = (boot: BootCase): boolean => boot.isIn('walt-init', 'init', 'booted');
@@ -33,17 +33,22 @@ export const spaceCauses: readonly Cause[] = [
       const { end, node } = boot.facts;
       const isWrong = boot.is('given up') && end.text.includes('is wrong after a second try');
       const line = boot.line(
-        /^>>> (The copy of the image broke off 6 times|The files that the server adds to the image could not be fetched)/,
+        /^>>> The (?:copy of the image (broke off 6 times)|files that the server adds to the image (could not be fetched))/,
       );
-      if (!isWrong && !line) return undefined;
+      const lastStep = boot.line(/^\*\*\* (.+?) *\*\*\*$/);
+      const isStill = boot.is('stalled') && lastStep?.[1] === 'Copying image to local disk...';
+      if (!isWrong && !line && !isStill) return undefined;
+      const what = line?.[2]
+        ? 'the files that the server adds to the image'
+        : 'the copy of the image to its disk';
       return {
         why: isWrong
-          ? `${end.text.replace(/: is the disk damaged\?$/, '')}, as on a damaged disk`
-          : (line?.[1] ?? ''),
+          ? `${clause(end.text.replace(/: is the disk damaged\?$/, ''))}, as on a damaged disk`
+          : `${what} ${line?.[1] ?? line?.[2] ?? 'stands still'}`,
         fix: isWrong
           ? `make the disk anew ('bootyard node disk remove'), then 'bootyard node boot ${node}'`
-          : `see its link (setting networks) and 'bootyard lab status', then 'bootyard node boot ${node}'`,
-        evidence: line ? fromConsole(line.input) : fromMachine(end.text),
+          : `see its link (setting networks) and 'bootyard lab status', then 'bootyard node reboot --hard ${node}'`,
+        evidence: isWrong ? fromMachine(end.text) : fromConsole((line ?? lastStep)?.input),
       };
     },
   },
@@ -114,8 +119,9 @@ export const systemCauses: readonly Cause[] = [
     explain(boot) {
       const line = boot.line(/You are in emergency mode|Entering emergency mode/);
       if (!boot.isIn('init') || !line) return undefined;
+      // Not what depends on it, which is the same each time.
       const unit = boot.line(
-        /\[(?:FAILED|DEPEND)\] (?:Failed to (?:start|mount)|Dependency failed for) (.+)/,
+        /\[(?:FAILED|DEPEND)\] (?:Failed to (?:start|mount)|Dependency failed for) (?!.*(?:local-fs\.target|Local File Systems))(.+)/,
       );
       return {
         why: `systemd of image ${boot.facts.image} stopped in emergency mode${unit ? `, as ${(unit[1] ?? '').replace(/\.$/, '')} failed` : ''}`,

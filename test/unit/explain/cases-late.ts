@@ -290,7 +290,17 @@ export const lateCases: Case[] = [
   [
     'hybrid.copy-failed',
     stopped('walt-init', '>>> The copy of the image broke off 6 times.'),
-    'The copy of the image broke off 6 times',
+    'the copy of the image to its disk broke off 6 times',
+    'bootyard lab status',
+  ],
+  [
+    'hybrid.copy-failed',
+    stopped(
+      'walt-init',
+      '*** Copying image to local disk...                 ***',
+      '812 files, 20 MiB are copied to sda1.',
+    ),
+    'the copy of the image to its disk stands still',
     'bootyard lab status',
   ],
   [
