@@ -26,7 +26,7 @@ expect:
   stage: booted
 `;
 
-/** Boot tests of a workspace, as a person finds and runs them, and sees why one fails. */
+/** Boot tests of a workspace, as a person finds, runs, debugs and mends them. */
 export async function runTestsJob(
   workbench: Workbench,
   lab: TestLab,
@@ -43,6 +43,12 @@ export async function runTestsJob(
       run: () => job.runBroken(),
       picture: 'boot-tests',
     },
+    { title: 'Debug Test shows the console, and the node that fails stays', run: () => job.debugBroken() },
+    {
+      title: 'a file that is wrong has no cases, and run it says why at its line',
+      run: () => job.breakFile(),
+    },
+    { title: 'once it is mended, Rerun Failed Tests passes', run: () => job.rerun() },
   ];
   return runSteps(workbench.page, 'boot tests', steps, { logs, album: pictures ? docs : logs });
 }
@@ -83,20 +89,61 @@ class TestsJob {
 
   async runBroken(): Promise<void> {
     const { page } = this.#person;
-    await page.keyboard.press('Control+P');
-    await page.locator('.quick-input-widget input[type="text"]').first().fill('broken.boot.yaml');
-    await this.#person.pick('broken.boot.yaml');
+    await this.#open('broken.boot.yaml');
     await this.#line('image: no-kernel').click();
     await page.keyboard.press('Control+;');
     await page.keyboard.press('f');
     await this.#row('broken', 'Failed').waitFor({ timeout: BOOT_MS });
     await this.#icon('broken', 'failed').waitFor();
     await this.#row('good', 'Passed').waitFor();
-    const said = page.locator('.part.editor .test-error-content-widget .content', { hasText: SENTENCE });
+    await this.#saysAt('stage: booted', SENTENCE);
+  }
+
+  async debugBroken(): Promise<void> {
+    await this.#inline('broken', 'Debug Test');
+    await this.#person.terminalShows(/iPXE/, undefined, BOOT_MS);
+    await this.#row('broken', 'Failed').waitFor({ timeout: BOOT_MS });
+    const [node] = await this.#lab.nodes();
+    // It goes on: without a kernel the firmware tries again some times.
+    if (node?.name !== 'test-broken') throw new Error(`it has left ${JSON.stringify(node)}`);
+    await this.#person.show('Bootyard');
+    await this.#person.row('test-broken, ').waitFor();
+    await this.#person.show('Testing');
+  }
+
+  async breakFile(): Promise<void> {
+    const file = 'tests/broken.boot.yaml (';
+    this.#put('broken', BROKEN.replace('stage: booted', 'stage: login'));
+    await this.#row('broken', '').waitFor({ state: 'detached' });
+    await this.#act(this.#person.row(file), 'Run Test');
+    await this.#person.row(`${file}Errored`).waitFor();
+    await this.#open('broken.boot.yaml');
+    await this.#saysAt('stage: login', 'expect.stage: Invalid option');
+  }
+
+  async rerun(): Promise<void> {
+    this.#put('broken', BROKEN.replace('no-kernel', TINY));
+    await this.#row('broken', '').waitFor();
+    await this.#person.palette('Test: Rerun Failed Tests');
+    await this.#row('broken', 'Passed').waitFor({ timeout: BOOT_MS });
+    await this.#icon('broken', 'passed').waitFor();
+    await this.#person.noToast();
+  }
+
+  async #open(file: string): Promise<void> {
+    const { page } = this.#person;
+    await page.keyboard.press('Control+P');
+    await page.locator('.quick-input-widget input[type="text"]').first().fill(file);
+    await this.#person.pick(file);
+  }
+  /** A message stands at the end of this line of the editor. */
+  async #saysAt(line: string, sentence: string): Promise<void> {
+    const widgets = this.#person.page.locator('.part.editor .test-error-content-widget .content');
+    const said = widgets.filter({ hasText: sentence });
     await said.waitFor();
-    const [line, message] = [await this.#line('stage: booted').boundingBox(), await said.boundingBox()];
-    if (!line || !message || Math.abs(line.y - message.y) > line.height / 2)
-      throw new Error(`the message is at ${JSON.stringify(message)}, the line at ${JSON.stringify(line)}`);
+    const [at, message] = [await this.#line(line).boundingBox(), await said.boundingBox()];
+    if (!at || !message || Math.abs(at.y - message.y) > at.height / 2)
+      throw new Error(`the message is at ${JSON.stringify(message)}, the line at ${JSON.stringify(at)}`);
   }
 
   #put(name: string, text: string): void {
@@ -111,7 +158,9 @@ class TestsJob {
     return this.#person.row(`${name} (`).locator(`.codicon-testing-${state}-icon`);
   }
   async #inline(name: string, action: string): Promise<void> {
-    const row = this.#row(name, '');
+    await this.#act(this.#row(name, ''), action);
+  }
+  async #act(row: Locator, action: string): Promise<void> {
     await row.hover();
     await row.locator(`.action-label[aria-label^="${action}"]`).click();
   }
