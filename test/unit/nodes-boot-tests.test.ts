@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { BootTests } from '../../backend/nodes/boot-tests.ts';
 import { TemporaryNodes } from '../../backend/nodes/temporary-node.ts';
@@ -65,9 +66,11 @@ test('a cut has an end, a new one takes its place, and none outlives its node', 
   await until('connected', () => cuts.length === 3);
   expect(cuts).toEqual([`${name} true`, `${name} true`, `${name} false`]);
   await tests.cutOff(name, 0.2);
+  // A timer that is set later, for as long, fires later.
+  const after = delay(200);
   holder.close();
   await nothingLeft();
   await expect(tests.cutOff(name, 1)).rejects.toThrow(name);
-  await new Promise((resolve) => setTimeout(resolve, 400));
+  await after;
   expect(cuts.filter((cut) => cut.endsWith('false'))).toHaveLength(1);
 });
