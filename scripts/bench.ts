@@ -39,6 +39,7 @@ const benches = [
   { name: 'snapshot', inNamespace: false },
   { name: 'events', inNamespace: false },
   { name: 'timeline', inNamespace: false },
+  { name: 'readahead', inNamespace: false },
   { name: 'logs', inNamespace: false },
 ];
 

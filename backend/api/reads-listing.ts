@@ -6,18 +6,21 @@ const LISTED = 20;
 
 export function readsText({ node, number, image, bootedMs, isCopied, reads }: NodeReads): string {
   const bytes = reads.reduce((sum, read) => sum + read.bytes, 0);
-  const head = `${node}, boot ${number}: ${count(reads.length, 'file')} of ${image} read, ${formatSize(bytes)}`;
-  const early = reads.filter(({ atMs }) => bootedMs !== null && atMs <= bootedMs).length;
+  const files = reads.filter(({ path }) => !path.endsWith('/'));
+  const head = `${node}, boot ${number}: ${count(files.length, 'file')} of ${image} read, ${formatSize(bytes)}`;
+  const early = files.filter(({ atMs }) => bootedMs !== null && atMs <= bootedMs).length;
   const title = bootedMs === null ? head : `${head}; ${early} before it was booted`;
   const note = isCopied
     ? '\nThe image went to the node whole: what it reads there is not seen from here.'
     : '';
-  const rows = reads.map(({ path, bytes: read, atMs }) => [
-    formatSeconds(atMs),
-    formatSize(read),
-    `/${path}`,
-  ]);
-  return `${title}${note}\n\n${formatTable(['at', 'read', 'file'], rows)}`;
+  const table = formatTable(['at', 'read', 'waited', 'file'], reads.map(readRow));
+  return `${title}${note}\n\n${table}`;
+}
+
+/** What was only listed has no bytes, what was in memory no wait. */
+function readRow({ path, bytes, atMs, waitedMs }: ImageUsage['largest'][number]): string[] {
+  const waited = waitedMs > 0 ? formatMs(waitedMs) : '';
+  return [formatSeconds(atMs), path.endsWith('/') ? 'listed' : formatSize(bytes), waited, `/${path}`];
 }
 
 export function imageUsageText(usage: ImageUsage): string {
@@ -29,14 +32,16 @@ export function imageUsageText(usage: ImageUsage): string {
     `${count(boots, 'boot')} of ${image}${left}.`,
     `Read: ${amount(read)} of ${amount(all)} (${share.toFixed(1)} % of the bytes).`,
     `Needed by each boot until it was booted, and read ahead: ${amount(needed)}.`,
+    `The last boot waited ${formatMs(usage.waitedMs)} for the disk of this machine; reads side by side count each.`,
   ];
-  const largest = usage.largest.map(({ path, bytes, atMs }) => [
-    formatSeconds(atMs),
-    formatSize(bytes),
-    `/${path}`,
-  ]);
+  const { largest, waitedFor } = usage;
   const sections = [
-    largest.length === 0 ? '' : formatTable(['at', 'read', 'largest of them'], largest),
+    largest.length === 0
+      ? ''
+      : formatTable(['at', 'read', 'waited', 'largest of them'], largest.map(readRow)),
+    waitedFor.length === 0
+      ? ''
+      : formatTable(['at', 'read', 'waited', 'what it waited for'], waitedFor.map(readRow)),
     untouched('directories never touched', usage.untouchedDirectories),
     untouched('packages never touched', usage.untouchedPackages),
   ];
@@ -60,6 +65,7 @@ function untouched(title: string, list: ImageUsage['untouchedPackages']): string
   return formatTable(['bytes', 'files', title], rows) + rest;
 }
 
+const formatMs = (ms: number): string => `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
 const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;
 const amount = ({ files, bytes }: { files: number; bytes: number }): string =>
   `${count(files, 'file')}, ${formatSize(bytes)}`;

@@ -13,8 +13,11 @@ export const NodeReads = z.object({
   bootedMs: z.number().nullable(),
   /** the image went to the node whole, as hybrid boots take it: what is read there is the node's own disk */
   isCopied: z.boolean(),
-  /** in the order of the first reads; `bytes` counts what was read twice twice; a link has none */
-  reads: z.array(z.object({ path: z.string(), bytes: z.number(), atMs: z.number() })),
+  /**
+   * in the order of the first reads; `bytes` counts what was read twice twice; a link has none, and so has a directory, which
+   * was listed and whose path ends with a slash; `waitedMs`: its reads waited for a disk of this machine, each for itself
+   */
+  reads: z.array(z.object({ path: z.string(), bytes: z.number(), atMs: z.number(), waitedMs: z.number() })),
 });
 export type NodeReads = z.infer<typeof NodeReads>;
 

@@ -12,6 +12,7 @@ const LEARNED_FROM = 5;
 /** Boots of an image that its usage tells of. */
 const TOLD_OF = 50;
 const PIECE = 1024 * 1024;
+const ROOT = 1;
 
 export interface BootReadsParts {
   records: ReadRecords;
@@ -94,12 +95,12 @@ export class BootReads {
   }
 }
 
-/** What was read, by paths. What the injected layer gave is not the image's. */
-function pathsOf(
-  tree: ImageTree,
-  reads: ReadonlyMap<number, FileRead>,
-): { path: string; bytes: number; at: number }[] {
-  const own = [...reads].filter(([inode]) => tree.layer(inode) < tree.layers.length);
+/** What was read, by paths. What the injected layer gave is not the image's, and the root is listed by all. */
+function pathsOf(tree: ImageTree, reads: ReadonlyMap<number, FileRead>): (FileRead & { path: string })[] {
+  const own = [...reads].filter(([inode]) => inode !== ROOT && tree.layer(inode) < tree.layers.length);
   const paths = inodePaths(tree, new Set(own.map(([inode]) => inode)));
-  return own.map(([inode, read]) => ({ path: paths.get(inode) ?? '', ...read }));
+  return own.map(([inode, read]) => ({
+    ...read,
+    path: `${paths.get(inode) ?? ''}${tree.isDirectory(inode) ? '/' : ''}`,
+  }));
 }

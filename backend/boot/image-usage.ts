@@ -24,9 +24,15 @@ export const ImageUsage = z.object({
   read: Amount,
   /** read by each boot before it was booted: what is read ahead */
   needed: Amount,
-  /** of the needed files those with most bytes; `atMs`: first read, ms after power-on of the last boot */
-  largest: z.array(z.object({ path: z.string(), bytes: z.number(), atMs: z.number() })),
-  /** directories in which no file was ever read, the largest first; those inside of them are not named */
+  /** of the needed files those with most bytes; `atMs`: first read, ms after power-on of the last boot, which waited `waitedMs` */
+  largest: z.array(z.object({ path: z.string(), bytes: z.number(), atMs: z.number(), waitedMs: z.number() })),
+  /** files for which the last boot waited longest until it was booted: they came from a disk and not from memory */
+  waitedFor: z.array(
+    z.object({ path: z.string(), bytes: z.number(), atMs: z.number(), waitedMs: z.number() }),
+  ),
+  /** ms, all such waits of the last boot, each for itself: reads that wait side by side count each */
+  waitedMs: z.number(),
+  /** directories never listed in which no file was ever read, the largest first; those inside of them are not named */
   untouchedDirectories: z.array(Named),
   /** packages of which no file was ever read, the largest first */
   untouchedPackages: z.array(Named),
@@ -50,7 +56,8 @@ export function imageUsage(
     const bytes = bytesOf.get(inode);
     return bytes === undefined || tree.stat(inode).type !== 'file' ? [] : [{ path, bytes }];
   });
-  const firstRead = new Map(used[0]?.reads.map(({ path, atMs }) => [path, atMs]));
+  const early = used[0]?.reads.filter(({ atMs }) => atMs <= (used[0]?.bootedMs ?? 0)) ?? [];
+  const lastRead = new Map(early.map((read) => [read.path, read]));
   const untouched: Named[] = [];
   const all = sumFolder(tree, { inode: 1, path: '' }, touched, untouched, new Set());
   return {
@@ -64,7 +71,12 @@ export function imageUsage(
     largest: needed
       .toSorted((one, other) => other.bytes - one.bytes)
       .slice(0, LARGEST)
-      .map((file) => ({ ...file, atMs: firstRead.get(file.path) ?? 0 })),
+      .map((file) => ({ atMs: 0, waitedMs: 0, ...lastRead.get(file.path), ...file })),
+    waitedFor: early
+      .filter(({ waitedMs }) => waitedMs > 0)
+      .toSorted((one, other) => other.waitedMs - one.waitedMs)
+      .slice(0, LARGEST),
+    waitedMs: early.reduce((total, { waitedMs }) => total + waitedMs, 0),
     untouchedDirectories: used.length === 0 ? [] : bySize(untouched),
     untouchedPackages: used.length === 0 ? [] : bySize(untouchedPackages(tree, touched)),
   };
@@ -94,7 +106,7 @@ function sumFolder(
   untouched: Named[],
   seen: Set<number>,
 ): Amount & { isTouched: boolean } {
-  const total = { files: 0, bytes: 0, isTouched: false };
+  const total = { files: 0, bytes: 0, isTouched: touched.has(folder.inode) };
   const quiet: Named[] = [];
   for (const { name, inode } of tree.children(folder.inode)) {
     total.isTouched ||= touched.has(inode);

@@ -20,7 +20,7 @@ export interface HistoryOf {
 }
 type PageSource = Pick<LinePages, 'page'>;
 
-/** Lines of several streams in one order of time, in pages. */
+/** Lines of several streams in one order of time, in pages: of `begin` lines first, so that the first ones come at once. */
 export function* historyPages(source: PageSource, of: HistoryOf): Generator<StoredLine[]> {
   const open = of.streams.map(
     (stream) => new StreamCursor(source, { ...of, stream, limit: of.begin ?? PAGE }),
@@ -28,18 +28,23 @@ export function* historyPages(source: PageSource, of: HistoryOf): Generator<Stor
   const isFirst = of.isBackward
     ? (a: Place, b: Place): boolean => isBefore(b, a)
     : (a: Place, b: Place): boolean => isBefore(a, b);
-  for (;;) {
+  for (let most = of.begin ?? PAGE; ; most = Math.min(PAGE, most * 2)) {
     const merged: StoredLine[] = [];
-    while (merged.length < PAGE && takeNext(open, isFirst, merged));
+    while (merged.length < most && takeNext(open, isFirst, merged, most));
     if (merged.length > 0) yield merged;
-    if (merged.length < PAGE) return;
+    if (merged.length < most) return;
   }
 }
 
 type Order = (a: Place, b: Place) => boolean;
 
 /** Moves lines of the stream that has the first one; false when no stream has any. */
-function takeNext(open: readonly StreamCursor[], isFirst: Order, merged: StoredLine[]): boolean {
+function takeNext(
+  open: readonly StreamCursor[],
+  isFirst: Order,
+  merged: StoredLine[],
+  most: number,
+): boolean {
   let first: StreamCursor | undefined;
   let second: StoredLine | undefined;
   for (const cursor of open) {
@@ -50,7 +55,7 @@ function takeNext(open: readonly StreamCursor[], isFirst: Order, merged: StoredL
       first = cursor;
     } else if (!second || isFirst(head, second)) second = head;
   }
-  first?.takeUntil(second, isFirst, merged);
+  first?.takeUntil(second, isFirst, merged, most);
   return first !== undefined;
 }
 
@@ -71,9 +76,9 @@ class StreamCursor {
     return this.#page[this.#next];
   }
 
-  /** Hands over what comes before another stream's line, until there is a page of it. */
-  takeUntil(other: StoredLine | undefined, isFirst: Order, merged: StoredLine[]): void {
-    for (let { head } = this; head && merged.length < PAGE; head = this.head) {
+  /** Hands over what comes before another stream's line, until there are `most`. */
+  takeUntil(other: StoredLine | undefined, isFirst: Order, merged: StoredLine[], most: number): void {
+    for (let { head } = this; head && merged.length < most; head = this.head) {
       if (other && !isFirst(head, other)) return;
       merged.push(head);
       this.#step();

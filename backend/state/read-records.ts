@@ -2,15 +2,17 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import * as z from 'zod';
 import type { Database } from './database.ts';
 
-/** A path in the image, bytes read, ms from power-on to the first read. */
-const StoredReads = z.array(z.tuple([z.string(), z.number(), z.number()]));
+/** A path in the image, bytes read, ms from power-on to the first read, ms waited for a disk (missing in older records). */
+const StoredReads = z.array(z.tuple([z.string(), z.number(), z.number(), z.number().optional()]));
 
 export interface PathRead {
-  /** without a leading slash, UTF-8 */
+  /** without a leading slash, UTF-8; that of a directory, which was listed, ends with one */
   path: string;
   bytes: number;
   /** ms since power-on */
   atMs: number;
+  /** ms that its reads waited for a disk of this machine, each for itself */
+  waitedMs: number;
 }
 
 export interface BootReadRecord {
@@ -34,18 +36,29 @@ export class ReadRecords {
   }
 
   /** Adds to what a boot has read; nothing happens for an unknown boot. `at` of the reads: ms since the epoch. */
-  add(boot: string, imageId: string, reads: readonly { path: string; bytes: number; at: number }[]): void {
+  add(
+    boot: string,
+    imageId: string,
+    reads: readonly { path: string; bytes: number; at: number; waitedMs: number }[],
+  ): void {
     const { sqlite } = this.#database;
     this.#database.transaction(() => {
       const found = sqlite.prepare('SELECT started_at FROM boots WHERE id = ?').get(boot);
       if (!found || reads.length === 0) return;
       const all = new Map(this.#stored(boot).map((read) => [read.path, read]));
-      for (const { path, bytes, at } of reads) {
-        const known = all.get(path);
-        if (known) known.bytes += bytes;
-        else all.set(path, { path, bytes, atMs: Math.max(0, at - Number(found.started_at)) });
+      for (const { at, ...read } of reads) {
+        const known = all.get(read.path);
+        if (known) {
+          known.bytes += read.bytes;
+          known.waitedMs += read.waitedMs;
+        } else all.set(read.path, { ...read, atMs: Math.max(0, at - Number(found.started_at)) });
       }
-      const rows = Array.from(all.values(), ({ path, bytes, atMs }) => [path, bytes, atMs]);
+      const rows = Array.from(all.values(), ({ path, bytes, atMs, waitedMs }) => [
+        path,
+        bytes,
+        atMs,
+        Math.round(waitedMs * 10) / 10,
+      ]);
       sqlite
         .prepare('INSERT OR REPLACE INTO boot_reads (boot, image_id, reads) VALUES (?, ?, ?)')
         .run(boot, imageId, deflateRawSync(JSON.stringify(rows)));
@@ -97,5 +110,5 @@ function bootedMs(timeline: string): number | null {
 function unpack(reads: unknown): PathRead[] {
   if (!(reads instanceof Uint8Array)) return [];
   const rows = StoredReads.parse(JSON.parse(inflateRawSync(reads).toString()));
-  return rows.map(([path, bytes, atMs]) => ({ path, bytes, atMs }));
+  return rows.map(([path, bytes, atMs, waitedMs = 0]) => ({ path, bytes, atMs, waitedMs }));
 }

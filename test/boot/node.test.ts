@@ -55,6 +55,8 @@ describe('a node on the tiny image', () => {
     expect(kernel?.path).toMatch(/^boot\//);
     expect(kernel?.atMs).toBeLessThan(bootedMs ?? 0);
     expect(reads.map(({ path }) => path)).toContain('bin/busybox');
+    await lab.inNode('vnode1', 'ls /boot/pc-x86-64');
+    expect(await lab.bootyard('node', 'reads', 'vnode1')).toMatch(/ listed +\/boot\/pc-x86-64\/$/m);
     const usage = JSON.parse(await lab.bootyard('image', 'usage', 'pc-x86-64-tiny', '--json')) as ImageUsage;
     expect(usage.boots).toBe(1);
     expect(usage.needed.bytes).toBeGreaterThan(size);

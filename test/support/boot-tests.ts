@@ -66,7 +66,7 @@ export class FakeBoots {
     'node.shellCommand': here,
     'node.reads': ({ node: name }) => ({
       ...{ node: name, number: 1, image: 'tiny', bootedMs: 1, isCopied: this.isCopied },
-      reads: this.reads.map((path) => ({ path, bytes: 1, atMs: 0 })),
+      reads: this.reads.map((path) => ({ path, bytes: 1, atMs: 0, waitedMs: 0 })),
     }),
     'node.timeline': () => ({
       ...{ node: 'boot-test', number: 1, image: 'tiny', startedAt: '', outcome: 'failed', reason: null },

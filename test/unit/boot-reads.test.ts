@@ -134,19 +134,67 @@ test('an image tells what its boots read, needed and never touched', async () =>
   expect(usage.untouchedPackages).toEqual([{ name: 'langs', files: 1, bytes: 2 }]);
 });
 
+test('a directory that was listed is touched, those in it are not', async () => {
+  const plan = boot('b1');
+  plan.tree.noteListed(1);
+  plan.tree.noteListed(plan.tree.lookupPath('/usr/share'));
+  read(plan, '/usr/bin/init', 300);
+  booted(plan);
+  expect(reads.ofBoot('b1')?.reads.map(({ path, bytes }) => [path, bytes])).toEqual([
+    ['usr/share/', 0],
+    ['usr/bin/init', 300],
+  ]);
+  const usage = await reads.usage('tiny');
+  expect(usage.untouchedDirectories.map(({ name }) => name).toSorted()).toEqual([
+    '/boot',
+    '/lib',
+    '/usr/share/locale',
+    '/usr/share/tool',
+    '/var',
+  ]);
+  expect(usage.read.files).toBe(1);
+});
+
+test('what a boot waited for is what came from the disk, until it was booted', async () => {
+  const plan = boot('b1');
+  const cold = async (path: string): Promise<void> => {
+    await plan.tree.readCold(plan.tree.lookupPath(path), 0, new Uint8Array(5000), 0, 5000);
+  };
+  read(plan, '/usr/bin/init', 300);
+  await cold('/boot/kernel');
+  reads.saveAll();
+  await cold('/boot/kernel');
+  booted(plan);
+  await cold('/usr/share/tool/manual');
+  const all = reads.ofBoot('b1')?.reads ?? [];
+  expect(all.map(({ path, waitedMs }) => [path, waitedMs > 0])).toEqual([
+    ['usr/bin/init', false],
+    ['boot/kernel', true],
+    ['usr/share/tool/manual', true],
+  ]);
+  const late = past({ reads: all.map((read, at) => ({ ...read, atMs: at * 900, waitedMs: at * 10 })) });
+  const usage = imageUsage(IMAGE, image, [late, past({})]);
+  expect(usage.waitedFor.map(({ path }) => path)).toEqual(['boot/kernel']);
+  expect(usage.waitedMs).toBe(10);
+  expect((await reads.usage('tiny')).largest[0]).toMatchObject({ path: 'boot/kernel', bytes: 5000 });
+});
+
 const past = (more: Partial<BootReadRecord>): BootReadRecord => ({
   boot: 'b',
   imageId: IMAGE.id,
   bootedMs: 1000,
   isCopied: false,
-  reads: [{ path: 'boot/kernel', bytes: 9_999_999, atMs: 5 }],
+  reads: [{ path: 'boot/kernel', bytes: 9_999_999, atMs: 5, waitedMs: 0 }],
   ...more,
 });
 
 test('boots that took the image whole, or another one of the name, are left out', () => {
   const usage = imageUsage(IMAGE, image, [past({ isCopied: true }), past({ imageId: 'b'.repeat(64) })]);
   expect(usage).toMatchObject({ boots: 0, copied: 1, older: 1, untouchedDirectories: [] });
-  const one = imageUsage(IMAGE, image, [past({}), past({ reads: [{ path: 'gone', bytes: 1, atMs: 1 }] })]);
+  const one = imageUsage(IMAGE, image, [
+    past({}),
+    past({ reads: [{ path: 'gone', bytes: 1, atMs: 1, waitedMs: 0 }] }),
+  ]);
   expect(one).toMatchObject({ read: { files: 1, bytes: 5000 }, needed: { files: 0 } });
 });
 

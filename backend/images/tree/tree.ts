@@ -68,7 +68,7 @@ export class ImageTree implements ExportTree {
   readonly #layers: readonly LayerFile[];
   readonly #holder: Holder | undefined;
   #closed = false;
-  /** Where reads of files and links are noted, if anywhere. */
+  /** Where reads of files and links, and listings of directories, are noted, if anywhere. */
   reads: ReadRecord | undefined;
 
   /** `layers`, lowest first, and `holder` have been retained for this tree; `close` releases them. */
@@ -130,6 +130,9 @@ export class ImageTree implements ExportTree {
   parent(directory: number): number {
     return this.#arrays.parent[directory] ?? 0;
   }
+  noteListed(directory: number): void {
+    this.reads?.note(directory, 0);
+  }
   entryStart(directory: number): number {
     return this.#arrays.first[directory] ?? 0;
   }
@@ -187,7 +190,9 @@ export class ImageTree implements ExportTree {
     this.#spans(inode, position, count, target, at, (layer, from, to, bytes) => {
       reads.push(layer.readAtCold(from, target, to, bytes));
     });
+    const began = performance.now();
     await Promise.all(reads);
+    this.reads?.noteWait(inode, performance.now() - began);
     return count;
   }
 

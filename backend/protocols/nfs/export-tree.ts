@@ -13,6 +13,8 @@ export interface ExportTree {
   /** The inode that `bytes[start..end)` names in `directory`, or 0. Does not know `.` and `..`. */
   lookup(directory: number, bytes: Uint8Array, start: number, end: number): number;
   parent(directory: number): number;
+  /** A client lists the directory; for whoever keeps account. */
+  noteListed?(directory: number): void;
   /** Entries of a directory are numbered `entryStart` (inclusive) to `entryEnd` (exclusive), in a stable order. */
   entryStart(directory: number): number;
   entryEnd(directory: number): number;

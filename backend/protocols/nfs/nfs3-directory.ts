@@ -64,6 +64,7 @@ function list(call: RpcCall, out: XdrWriter, resolved: NfsStatus, request: ListR
   writeOptionalAttributes(call, out);
   if (status !== Status.ok) return Accept.success;
   const { served, inode } = handles;
+  served.tree.noteListed?.(inode);
   const limit = Math.min(request.limit, DIRECTORY_REPLY, call.dataLimit);
   out.reserve(limit);
   out.u32(served.idHigh);

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { LogReader, type LogQuery } from '../../../backend/logs/reader.ts';
+import { historyPages } from '../../../backend/logs/history.ts';
 import { textOf } from '../../../backend/logs/line.ts';
+import type { PageOf, StoredLine } from '../../../backend/logs/line-pages.ts';
 import { openDatabase } from '../../../backend/state/database.ts';
 import { Logs } from './support.ts';
 
@@ -45,6 +47,27 @@ test('a search that goes on in a thread finds the same lines in the same order',
   ]) {
     expect(await found(query)).toEqual(await logs.lines(query));
   }
+});
+
+test('of lines that are rare the first ones come before the others are looked for', () => {
+  const { store, ingester } = logs;
+  ingester.flush();
+  const asked: number[] = [];
+  const source = {
+    page: (of: PageOf): StoredLine[] => {
+      asked.push(of.limit);
+      return store.pages.page(of);
+    },
+  };
+  const all = { from: 0, to: Infinity, lastId: Infinity, isBackward: false };
+  const pages = historyPages(source, { ...all, streams: store.streams().map(({ id }) => id), begin: 1 });
+  const sizes: number[] = [];
+  for (const page of pages) {
+    if (sizes.length === 0) expect(asked.reduce((sum, limit) => sum + limit)).toBeLessThan(10);
+    sizes.push(page.length);
+  }
+  expect(sizes.slice(0, 9)).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 200]);
+  expect(sizes.reduce((sum, size) => sum + size)).toBe(COUNT);
 });
 
 test('while a thread searches, the daemon does its work; what is logged meanwhile comes afterwards', async () => {
