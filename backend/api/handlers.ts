@@ -2,19 +2,14 @@ import { BootyardError } from '../errors.ts';
 import type { BootReads } from '../boot/boot-reads.ts';
 import type { EngineBoard } from '../images/engine/board.ts';
 import { layerUsers, ownBytes } from '../images/history.ts';
-import type { ConsolePage } from '../nodes/console-page.ts';
 import type { ImageEditor } from '../nodes/image-editor.ts';
 import type { ImageFixer } from '../nodes/image-fixer.ts';
-import type { BootHistory } from '../nodes/boot-history.ts';
 import { type ImageOperations, inUse } from '../nodes/image-operations.ts';
 import type { ImageShells } from '../nodes/image-shells.ts';
 import type { NodeInfo } from '../nodes/info.ts';
-import { topologyOf, type Cable } from '../nodes/networks/topology.ts';
-import { settingInfos, settingProblems } from '../nodes/setting-info.ts';
-import type { bootMethods } from './boots.ts';
+import { topologyOf } from '../nodes/networks/topology.ts';
 import { bootTestHandlers, type BootTestActions } from './boot-test-handlers.ts';
-import { captureHandlers, type CaptureCalls, type CaptureHandlers } from './capture-handlers.ts';
-import type { contactMethods } from './contact.ts';
+import { captureHandlers } from './capture-handlers.ts';
 import type { ByteStream, CallContext, CheckedParams, Result } from './contract.ts';
 import { debugHandlers, type DebugActions } from './debug-handlers.ts';
 import type { Finding, ImageInfo, LintCounts } from './image.ts';
@@ -25,54 +20,18 @@ import { imageOperationHandlers, type OperationHandlers } from './image-operatio
 import { imageShellHandlers, type ShellHandlers } from './image-shell-handlers.ts';
 import type { LabStatus } from './lab.ts';
 import { logHandlers, type LogActions } from './log-handlers.ts';
+import {
+  bootHandlers,
+  nodeHandlers,
+  type BootHandlers,
+  type ContactActions,
+  type NodeActions,
+  type WorkContext,
+} from './node-handlers.ts';
 import type { PortInfo } from './port.ts';
 import { readHandlers, type ReadHandlers } from './read-handlers.ts';
 import type { saveMethods } from './save.ts';
 import type { ServedHandlers } from './server-connection.ts';
-
-type WorkContext = Pick<CallContext, 'signal' | 'progress'>;
-export interface SnapshotCalls {
-  list(node: string): Result<'node.snapshotList'>;
-  save(node: string, name: string | undefined, context: WorkContext): Promise<Result<'node.snapshotSave'>>;
-  restore(
-    node: string,
-    name: string | undefined,
-    force: boolean,
-    context: WorkContext,
-  ): Promise<Result<'node.snapshotRestore'>>;
-  remove(node: string, name: string): Promise<void>;
-  create(name: string, from: string, context: WorkContext): Promise<NodeInfo>;
-}
-
-/** What the API asks of the nodes layer. Sets are in WalT's syntax; every error is a sentence for users. */
-export interface NodeActions {
-  list(set?: string[]): NodeInfo[];
-  create(params: CheckedParams<'node.create'>): Promise<NodeInfo>;
-  boot(set: string[], image?: string): Promise<NodeInfo[]>;
-  setImage(set: string[], image: string): NodeInfo[];
-  reboot(set: string[], hard: boolean): Promise<NodeInfo[]>;
-  stop(set: string[]): Promise<NodeInfo[]>;
-  wait(set: string[], timeoutSeconds: number | undefined, signal: AbortSignal): Promise<NodeInfo[]>;
-  config(
-    set: string[],
-    settings: Record<string, string>,
-    force: boolean,
-  ): Result<'node.config'> | Promise<Result<'node.config'>>;
-  cables(node: string): Cable[];
-  diskList(node: string): Promise<Result<'node.disks'>>;
-  imageCopies(node: string): Promise<Omit<Result<'node.imageCopies'>[number], 'image'>[]>;
-  removeDisk(node: string, disk: string, force: boolean): Promise<Result<'node.removeDisk'>['outcome']>;
-  snapshots: SnapshotCalls;
-  rename(node: string, name: string): NodeInfo | Promise<NodeInfo>;
-  losses(set: string[]): Promise<string[]>;
-  remove(set: string[], force: boolean): Promise<void>;
-  boots: Pick<BootHistory, 'ofNode' | 'timeline' | 'explain' | 'ofImage' | 'record'>;
-  console(node: string, history: number, stream: ByteStream): void | Promise<void>;
-  readConsole(node: string, cursor: string | undefined, maxBytes: number): ConsolePage;
-  captures: CaptureCalls;
-  consoleText(node: string, wanted: CheckedParams<'node.consoleText'>, stream: ByteStream): void;
-  replay(node: string, range: string, speed: number, stream: ByteStream): void;
-}
 
 /** An image as the store knows it, which does not know of nodes. */
 export type StoredImage = Omit<ImageInfo, 'inUse' | 'nodes' | 'layers' | 'ownBytes' | 'lint'> & {
@@ -101,12 +60,6 @@ export interface PortActions {
   list(): PortInfo[];
   hold(port: CheckedParams<'port.hold'>, stream: ByteStream): void;
   serve(stream: ByteStream): void;
-}
-
-/** Signs of life of nodes. */
-export interface ContactActions {
-  ping(node: string, stream: ByteStream): void;
-  blink(node: string, seconds: number, signal: AbortSignal): Promise<void>;
 }
 
 /** Images made of what nodes have changed. */
@@ -160,7 +113,6 @@ export function makeHandlers(parts: HandlerParts): ServedHandlers {
     ...bootHandlers(parts),
     ...readHandlers(parts),
     ...captureHandlers(parts.nodes.captures),
-    ...contactHandlers(parts),
     ...bootTestHandlers(parts.bootTests),
     ...debugHandlers(parts.debug),
     ...logHandlers(parts.logs),
@@ -187,83 +139,6 @@ function labHandlers({ nodes, status, exposeRegistry, shutdown }: HandlerParts):
   };
 }
 
-function nodeHandlers({
-  nodes,
-  images,
-  shellCommand,
-}: HandlerParts): Omit<
-  HandlersOf<'node'>,
-  keyof SaveHandlers | keyof BootHandlers | keyof ReadHandlers | keyof CaptureHandlers | keyof ContactHandlers
-> {
-  return {
-    'node.list': (params) => nodes.list(params.nodes),
-    'node.create': (params) => nodes.create(params),
-    'node.boot': (params) => nodes.boot(params.nodes, params.image),
-    'node.setImage': (params) => nodes.setImage(params.nodes, params.image),
-    'node.reboot': (params) => nodes.reboot(params.nodes, params.hard),
-    'node.stop': (params) => nodes.stop(params.nodes),
-    'node.wait': (params, { signal }) => nodes.wait(params.nodes, params.timeoutSeconds, signal),
-    'node.config': (params) => nodes.config(params.nodes, params.settings, params.force),
-    'node.settings': () => settingInfos(),
-    'node.checkSettings': (params) => ({ problems: settingProblems(params.settings) }),
-    'node.disks': (params) => nodes.diskList(params.node),
-    'node.imageCopies': async (params) => {
-      const names = new Map((await images.list()).map(({ id, name }) => [id, name]));
-      const copies = await nodes.imageCopies(params.node);
-      return copies.map((copy) => ({ ...copy, image: names.get(copy.id) ?? null }));
-    },
-    'node.removeDisk': async (params) => ({
-      outcome: await nodes.removeDisk(params.node, params.disk, params.force),
-    }),
-    'node.snapshotList': ({ node }) => nodes.snapshots.list(node),
-    'node.snapshotSave': ({ node, name }, context) => nodes.snapshots.save(node, name, context),
-    'node.snapshotRestore': ({ node, name, force }, context) =>
-      nodes.snapshots.restore(node, name, force, context),
-    'node.snapshotRemove': async ({ node, name }) => {
-      await nodes.snapshots.remove(node, name);
-      return {};
-    },
-    'node.createFrom': ({ name, from }, context) => nodes.snapshots.create(name, from, context),
-    'node.rename': (params) => nodes.rename(params.node, params.name),
-    'node.losses': (params) => nodes.losses(params.nodes),
-    'node.remove': async (params) => {
-      await nodes.remove(params.nodes, params.force);
-      return {};
-    },
-    'node.shellCommand': async (params) => ({ argv: await shellCommand(params) }),
-    'node.console': async ({ node, history, historyBytes }, context) => {
-      const stream = context.openStream();
-      await nodes.console(node, history ? historyBytes : 0, stream);
-      return { stream: stream.id };
-    },
-    'node.readConsole': ({ node, cursor, maxBytes }) => {
-      const { bytes, ...page } = nodes.readConsole(node, cursor, maxBytes);
-      return { ...page, data: Buffer.from(bytes).toString('base64') };
-    },
-    'node.consoleText': (params, context) => {
-      const stream = context.openStream();
-      nodes.consoleText(params.node, params, stream);
-      return { stream: stream.id };
-    },
-    'node.replay': ({ node, range, speed }, context) => {
-      const stream = context.openStream();
-      nodes.replay(node, range, speed, stream);
-      return { stream: stream.id };
-    },
-  };
-}
-
-type BootHandlers = Pick<ServedHandlers, keyof typeof bootMethods>;
-
-function bootHandlers({ nodes: { boots } }: HandlerParts): BootHandlers {
-  return {
-    'node.boots': ({ node }) => boots.ofNode(node),
-    'node.timeline': ({ node, boot }) => boots.timeline(node, boot),
-    'node.explain': ({ node, boot }) => boots.explain(node, boot),
-    'image.boots': ({ image }) => boots.ofImage(image),
-  };
-}
-
 type SaveHandlers = Pick<ServedHandlers, keyof typeof saveMethods>;
 
 function saveHandlers(parts: HandlerParts): SaveHandlers {
@@ -286,22 +161,6 @@ function saveHandlers(parts: HandlerParts): SaveHandlers {
       const pushed = await saver.push(node, path, force, context);
       imagesChanged();
       return pushed;
-    },
-  };
-}
-
-type ContactHandlers = Pick<ServedHandlers, keyof typeof contactMethods>;
-
-function contactHandlers({ contact }: HandlerParts): ContactHandlers {
-  return {
-    'node.ping': ({ node }, context) => {
-      const stream = context.openStream();
-      contact.ping(node, stream);
-      return { stream: stream.id };
-    },
-    'node.blink': async ({ node, seconds }, { signal }) => {
-      await contact.blink(node, seconds, signal);
-      return {};
     },
   };
 }

@@ -1,11 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { CallContext } from '../../backend/api/contract.ts';
-import {
-  type HandlerParts,
-  makeHandlers,
-  type NodeActions,
-  type StoredImage,
-} from '../../backend/api/handlers.ts';
+import { type HandlerParts, makeHandlers, type StoredImage } from '../../backend/api/handlers.ts';
+import type { NodeActions } from '../../backend/api/node-handlers.ts';
 import { LAB, node } from '../support/api-lab.ts';
 
 const image = (name: string): StoredImage => ({
