@@ -11,5 +11,10 @@ export function debugHandlers(debug: DebugActions): Pick<ServedHandlers, keyof t
       const stream = context.openStream();
       return { ...(await debug.kernel(node, stream, context)), stream: stream.id };
     },
+    'debug.run': async ({ node, command }, context) => {
+      const stream = context.openStream();
+      await debug.run(node, command, stream, context.signal);
+      return { stream: stream.id };
+    },
   };
 }

@@ -29,6 +29,8 @@ export interface MachinePlace extends KeptFiles {
   consoleLog: string;
   /** the second serial line, where the guest's agent is told what a pause or a copy changed */
   controlSocket: string;
+  /** the third serial line, where the guest runs programs for debuggers */
+  debugSocket: string;
   /** where a debugger reaches the kernel, while that is asked for */
   gdbSocket: string;
 }
@@ -44,6 +46,7 @@ export function machinePlace(folder: string, run: string, mac: string): MachineP
     qmpSocket: join(run, `${short}.qmp`),
     consoleSocket: join(run, `${short}.tty`),
     controlSocket: join(run, `${short}.ctl`),
+    debugSocket: join(run, `${short}.dbg`),
     gdbSocket: join(run, `${short}.gdb`),
   };
 }
@@ -205,6 +208,7 @@ export function forget(place: MachinePlace): void {
     place.qmpSocket,
     place.consoleSocket,
     place.controlSocket,
+    place.debugSocket,
     place.gdbSocket,
   ]) {
     rmSync(file, { force: true });

@@ -12,6 +12,7 @@ import { untilBooted } from './boot-wait.ts';
 import { parseRange } from '../logs/range.ts';
 import { parseExpose, settleExpose } from './expose.ts';
 import { nodeConfigText, parseBootMode } from './boot-mode.ts';
+import type { DebugLine } from './debug/debug-line.ts';
 import type { KernelStub } from './debug/kernel-stub.ts';
 import type { ImageCopy, NamedCopy } from './disks/image-copies.ts';
 import type { NodeInfo } from './info.ts';
@@ -343,9 +344,12 @@ export class NodeManager {
     this.#one(node).console.replay(stream, { ...parseRange(range), speed });
   }
 
-  /** For debuggers of its kernel. */
+  /** For debuggers of its kernel, and for those of programs. */
   stubOf(node: string): KernelStub {
     return this.#one(node).pauses.stub;
+  }
+  debugLineOf(node: string): DebugLine {
+    return this.#one(node).pauses.debugLine;
   }
 
   /** Throws `log.regexp` for a search that is no POSIX extended regular expression. */

@@ -1,4 +1,5 @@
 import { DiskPause } from './disks/pause.ts';
+import { DebugLine } from './debug/debug-line.ts';
 import { KernelStub } from './debug/kernel-stub.ts';
 import type { Machine, MachinePlace } from './machine.ts';
 import type { QmpEvent } from './qmp.ts';
@@ -6,6 +7,7 @@ import type { QmpEvent } from './qmp.ts';
 /** What makes a node's machine stand still without its guest's doing: a disk that cannot be written, a debugger. */
 export class Pauses {
   readonly stub: KernelStub;
+  readonly debugLine: DebugLine;
   readonly #disk: DiskPause;
 
   /** `changed` is told why the machine stands still, and `undefined` when it goes on. */
@@ -17,6 +19,7 @@ export class Pauses {
     parts: { log(line: string): void },
   ) {
     this.#disk = new DiskPause(folder, changed);
+    this.debugLine = new DebugLine(() => node.name, place);
     this.stub = new KernelStub(
       () => node.name,
       place.gdbSocket,

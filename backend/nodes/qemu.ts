@@ -19,6 +19,7 @@ export interface MachineFiles extends NodeFirmware {
   consoleLog: string;
   consoleSocket: string;
   controlSocket: string;
+  debugSocket: string;
   qmpSocket: string;
   disks: readonly ReadyDisk[];
   /** the first one is the card that boots */
@@ -26,6 +27,10 @@ export interface MachineFiles extends NodeFirmware {
 }
 
 const SERIAL_ID = 'console';
+/** Of the character device that is the third serial line. */
+const DEBUG_LINE = 'debug';
+/** Its own: two serial lines on one IRQ of the ISA bus lose interrupts of each other. Free, as there is no printer. */
+const DEBUG_IRQ = 7;
 /** Host memory for translated code, MiB: QEMU's own default of 1 GiB would let eight nodes fill a small host. */
 const TRANSLATION_MB = 256;
 /**
@@ -33,7 +38,8 @@ const TRANSLATION_MB = 256;
  *
  * - `-no-reboot`: one process is one boot, so a guest's reboot is seen by how the process ends.
  * - The serial line is logged by QEMU itself, so that nothing is lost while no daemon runs. A second one, which every
- *   kernel with a console on the first has a driver for, is there for `ControlLine` where the board has room for it.
+ *   kernel with a console on the first has a driver for, is there for `ControlLine` where the board has room for it, and a
+ *   third one for debuggers (`DebugLine`).
  */
 export function qemuArguments(
   machine: Machine,
@@ -50,6 +56,7 @@ export function qemuArguments(
     ['-mon', 'chardev=qmp,mode=control'],
     networkArguments(files.cards, bootCard(files)),
     diskArguments(files.disks),
+    debugLine(machine.model, files),
     ['-object', 'rng-random,id=rng0,filename=/dev/urandom'],
     ['-device', 'virtio-rng-pci,rng=rng0'],
     boardOf(machine.model).extras,
@@ -84,6 +91,13 @@ function serial(model: string, files: MachineFiles): string[] {
     ['-chardev', `socket,id=${SERIAL_ID},${socket},${log}`, '-serial', `chardev:${SERIAL_ID}`],
     boardOf(model).serialLines > 1 ? ['-chardev', control, '-serial', 'chardev:control'] : [],
   ].flat();
+}
+
+function debugLine(model: string, { debugSocket }: MachineFiles): string[] {
+  if (boardOf(model).serialLines < 3) return [];
+  const device = `isa-serial,chardev=${DEBUG_LINE},index=2,irq=${DEBUG_IRQ}`;
+  const socket = `socket,id=${DEBUG_LINE},path=${escapeOption(debugSocket)},server=on,wait=off`;
+  return ['-chardev', socket, '-device', device];
 }
 
 /** What the node's card has to do with booting: other firmware than its ROM brings its own driver, and starts sooner without. */

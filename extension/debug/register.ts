@@ -5,34 +5,67 @@ import { isOn } from '../nodes/node-row.ts';
 import { targetNode, type TargetQuestion, validFor } from '../nodes/node-targets.ts';
 import type { NodesView } from '../nodes/nodes-view.ts';
 import { registerCommands } from '../ui/commands.ts';
-import { type Configuration, KERNEL, kernelConfiguration } from './configurations.ts';
+import { type Configuration, KERNEL, kernelConfiguration, localProgram, PYTHON } from './configurations.ts';
 import { KernelSessions } from './kernel-sessions.ts';
+import { askProgram, fileOnShow } from './program-choice.ts';
+import { PythonSessions } from './python-sessions.ts';
 
 /** Debuggers of nodes: launch configurations that are offered for what is there, and commands that need none. */
 export function registerDebug(parts: Parts, { view }: NodesView): vscode.Disposable {
   const { connection, errors, requireLab } = parts;
   const kernels = new KernelSessions(parts);
+  const pythons = new PythonSessions(parts);
 
+  /** By F5 in the view the node is the one that is selected there. */
   async function node(args: unknown[], question: Omit<TargetQuestion, 'title'>): Promise<NodeInfo> {
     await requireLab();
     return await targetNode(connection.model, args, { title: 'Debug which node?', ...question });
   }
 
-  /** By F5 in the view the node is the one that is selected there. */
   async function debugKernel(args: unknown[]): Promise<boolean> {
     const selected = view.visible ? view.selection[0] : undefined;
     const { name } = await node(args[0] === undefined && selected ? [selected] : args, validFor.on);
-    return await vscode.debug.startDebugging(undefined, { ...kernelConfiguration(name) });
+    return await vscode.debug.startDebugging(undefined, kernelConfiguration(name));
+  }
+
+  async function debugProgram(args: unknown[]): Promise<boolean> {
+    const { name } = await node(args, validFor.booted);
+    return await vscode.debug.startDebugging(undefined, { ...(await askProgram(parts, name)) });
+  }
+
+  function pythonFiles(): Configuration[] {
+    const file = fileOnShow('python');
+    if (file === undefined) return [];
+    return connection.model.nodes
+      .filter(validFor.booted.valid)
+      .map(({ name }) => localProgram(PYTHON, name, file));
+  }
+
+  async function somePython(): Promise<Configuration> {
+    const { name } = await node([], validFor.booted);
+    const file = fileOnShow('python');
+    return file === undefined ? await askProgram(parts, name) : localProgram(PYTHON, name, file);
   }
 
   return vscode.Disposable.from(
     kernels,
+    pythons,
     vscode.debug.registerDebugAdapterDescriptorFactory(KERNEL, kernels),
+    vscode.debug.registerDebugAdapterDescriptorFactory(PYTHON, pythons),
     provider(parts, KERNEL, {
       offered: () => connection.model.nodes.filter(isOn).map(({ name }) => kernelConfiguration(name)),
       filled: async () => kernelConfiguration((await node([], validFor.on)).name),
     }),
-    registerCommands(errors, { 'bootyard.node.debugKernel': (...args) => debugKernel(args) }),
+    // A terminal that the editor opens for the program would be on this machine.
+    provider(parts, PYTHON, {
+      offered: pythonFiles,
+      filled: somePython,
+      fixed: { console: 'internalConsole' },
+    }),
+    registerCommands(errors, {
+      'bootyard.node.debugKernel': (...args) => debugKernel(args),
+      'bootyard.node.debugProgram': (...args) => debugProgram(args),
+    }),
   );
 }
 
@@ -41,19 +74,22 @@ interface Offer {
   readonly offered: () => Configuration[];
   /** what a configuration gets that does not say it; may ask */
   readonly filled: () => Promise<Configuration>;
+  /** what all have */
+  readonly fixed?: Record<string, string>;
 }
 
 /** Configurations that can be chosen without a launch.json, and what is missing in those that have none or less. */
-function provider({ errors }: Parts, type: string, { offered, filled }: Offer): vscode.Disposable {
+function provider({ errors }: Parts, type: string, { offered, filled, fixed }: Offer): vscode.Disposable {
   return vscode.debug.registerDebugConfigurationProvider(
     type,
     {
       provideDebugConfigurations: () => offered().map((offer) => ({ ...offer })),
       resolveDebugConfiguration: async (_, configuration) => {
         const given: Record<string, unknown> = configuration;
-        if (given.node !== undefined) return configuration;
         try {
-          return { ...(await filled()), ...configuration };
+          return given.node === undefined
+            ? { ...(await filled()), ...configuration, ...fixed }
+            : { ...configuration, ...fixed };
         } catch (error) {
           errors.report(error);
           return undefined;

@@ -2,7 +2,9 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ApiClient } from '../../backend/api/client.ts';
 import type { KernelDebugging } from '../../backend/api/debug.ts';
+import { connectToLab } from '../../backend/api/lab-control.ts';
 import { TestLab, until } from '../support/lab.ts';
 import { isLong } from '../support/long.ts';
 
@@ -141,6 +143,50 @@ describe('the kernel of a node', () => {
   });
 });
 
+/** What a command in a node is told and prints by the line for debuggers. */
+async function onLine(client: ApiClient, command: string, input?: Buffer): Promise<Buffer> {
+  const { stream } = await client.call('debug.run', { node: 'vnode1', command });
+  const chunks: Uint8Array[] = [];
+  client.stream(stream).onData((data) => void chunks.push(data));
+  if (input) client.stream(stream).write(input);
+  await new Promise<void>((resolve) => client.stream(stream).onEnd(() => resolve()));
+  return Buffer.concat(chunks);
+}
+
+describe('the line for debuggers', () => {
+  test('carries any bytes, for one program at a time; closing its stream ends the program', async () => {
+    const client = await connectToLab({ start: false, env: lab.env });
+    try {
+      const bytes = Buffer.from(Array.from({ length: 8192 }, (_, index) => (index * 7) % 256));
+      expect((await onLine(client, `exec head -c ${bytes.length}`, bytes)).equals(bytes)).toBe(true);
+      const { stream } = await client.call('debug.run', { node: 'vnode1', command: 'sleep 100000; true' });
+      await expect(client.call('debug.run', { node: 'vnode1', command: 'true' })).rejects.toThrow(
+        'The line for debuggers of vnode1 is used by another debugger.',
+      );
+      client.stream(stream).close();
+      await until(
+        'the program ends',
+        () => lab.inNode('vnode1', 'pgrep -f "^sleep 100000" || echo none'),
+        (said) => said === 'none\n',
+      );
+      expect((await onLine(client, 'echo again')).toString()).toBe('again\n');
+    } finally {
+      client.dispose();
+    }
+  });
+
+  test('needs no network', async () => {
+    const client = await connectToLab({ start: false, env: lab.env });
+    try {
+      const busybox = '/run/walt/rootfs/bin/busybox';
+      const command = `cd /run; ${busybox} ip link set eth0 down && ${busybox} cat /sys/class/net/eth0/operstate; ${busybox} ip link set eth0 up`;
+      expect((await onLine(client, command)).toString()).toBe('down\n');
+    } finally {
+      client.dispose();
+    }
+  });
+});
+
 describe('a program in a node', () => {
   test('its debugger is at a port of this host', async () => {
     const debugging = new Debugging('vnode1', '--port', '22', '--json');
@@ -163,6 +209,6 @@ describe('a program in a node', () => {
     await lab.bootyard('node', 'stop', 'vnode1');
     expect((await ended)[0]).toBe(1);
     const off = await lab.run('node', 'debug', 'vnode1');
-    expect([off.status, off.stderr]).toEqual([1, 'Node vnode1 is off: boot it to debug its kernel.\n']);
+    expect([off.status, off.stderr]).toEqual([1, 'Node vnode1 is off: boot it to debug it.\n']);
   });
 });

@@ -121,4 +121,5 @@ export const basicHandlers: ServedHandlers = {
   'bootTest.begin': unused,
   'bootTest.cutOff': unused,
   'debug.kernel': unused,
+  'debug.run': unused,
 };

@@ -15,6 +15,8 @@ export interface Change {
   add?: Record<string, string>;
   /** files of the host by name */
   copy?: Record<string, string>;
+  /** folders of the host, which have the same path in the image */
+  folders?: string[];
   /** entries with what files of the host cannot have */
   entries?: TarEntry[];
 }
@@ -54,6 +56,10 @@ export async function importVariant(
       execFileSync('tar', ['-rf', copy, '--owner=0', '--group=0', '-C', join(folder, 'new'), path], {
         stdio: 'pipe',
       });
+    }
+    for (const folder of change.folders ?? []) {
+      const words = ['-rf', copy, '--owner=0', '--group=0', '-C', '/', folder.slice(1)];
+      execFileSync('tar', words, { stdio: 'pipe' });
     }
     if (change.entries) {
       writeTar(join(folder, 'more.tar'), change.entries);

@@ -107,7 +107,7 @@ beforeEach(() => {
     contact: { ping: unused, blink: unused },
     linter: { lint: unused, known: () => undefined },
     bootTests: { begin: unused, cutOff: unused },
-    debug: { kernel: unused },
+    debug: { kernel: unused, run: unused },
     reads: { ofBoot: unused, usage: unused },
     ports: { list: () => [], hold: unused, serve: unused },
     shellCommand: ({ node }) => ['ssh', node],

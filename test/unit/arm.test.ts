@@ -98,6 +98,7 @@ describe('U-Boot', () => {
         consoleLog: '/l',
         consoleSocket: '/c',
         controlSocket: '/d',
+        debugSocket: '/g',
         qmpSocket: '/q',
         disks: [],
         bios,

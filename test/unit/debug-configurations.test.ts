@@ -1,7 +1,49 @@
 import { describe, expect, test } from 'vitest';
-import { checked, KernelConfiguration, sourceCommands } from '../../extension/debug/configurations.ts';
+import {
+  checked,
+  KernelConfiguration,
+  localProgram,
+  pathInNode,
+  programOfNode,
+  sourceCommands,
+} from '../../extension/debug/configurations.ts';
+import { framed, MessageReader } from '../../extension/debug/messages.ts';
 
 describe('launch configurations', () => {
+  test('a file of the workspace is copied to below /root, where its breakpoints hold', () => {
+    expect(localProgram('bootyard-python', 'vnode1', '/work/app/hello.py')).toEqual({
+      type: 'bootyard-python',
+      request: 'launch',
+      name: 'hello.py in vnode1',
+      node: 'vnode1',
+      program: '/root/app/hello.py',
+      copy: ['/work/app/hello.py'],
+      pathMappings: [{ localRoot: '/work/app', remoteRoot: '/root/app' }],
+    });
+  });
+
+  test('the source of a program in the image is the file of the workspace with most of its path', () => {
+    const files = ['/w/test/main.py', '/w/src/app/main.py', '/w/other/main.py'];
+    const found = programOfNode('bootyard-python', 'vnode1', '/opt/app/main.py', files);
+    expect(found.pathMappings).toEqual([{ localRoot: '/w/src', remoteRoot: '/opt' }]);
+    expect(found.copy).toBeUndefined();
+    const none = programOfNode('bootyard-python', 'vnode1', '/opt/app/main.py', ['/w/src/other.py']);
+    expect(none).not.toHaveProperty('pathMappings');
+    const whole = programOfNode('bootyard-python', 'vnode1', '/a/main.py', ['/a/main.py']);
+    expect(whole.pathMappings).toEqual([{ localRoot: '/', remoteRoot: '/' }]);
+  });
+
+  test('paths in the node follow the first mapping that has them', () => {
+    const mappings = [
+      { localRoot: '/w/src', remoteRoot: '/opt' },
+      { localRoot: '/w', remoteRoot: '/root/w' },
+    ];
+    expect(pathInNode(mappings, '/w/src/a/b.py')).toBe('/opt/a/b.py');
+    expect(pathInNode(mappings, '/w/srcs/b.py')).toBe('/root/w/srcs/b.py');
+    expect(pathInNode(mappings, '/w/src')).toBe('/opt');
+    expect(() => pathInNode(mappings, '/x/b.py')).toThrow('No localRoot of pathMappings has /x/b.py');
+  });
+
   test('gdb is told where sources are', () => {
     const mappings = [{ localRoot: '/home/me/my linux', remoteRoot: '/build/linux-6.1' }];
     expect(sourceCommands(mappings)).toEqual(['set substitute-path /build/linux-6.1 "/home/me/my linux"']);
@@ -18,5 +60,25 @@ describe('launch configurations', () => {
       commands: [],
       pathMappings: [],
     });
+  });
+});
+
+describe('messages of a debug adapter', () => {
+  const messages = [{ seq: 1, text: 'täst' }, { seq: 2 }, { seq: 3, text: 'x'.repeat(5_000) }];
+  const bytes = Buffer.concat(messages.map(framed));
+
+  test.each([1, 7, 4_096, bytes.length])('are found in pieces of %d bytes', (size) => {
+    const reader = new MessageReader();
+    const found: unknown[] = [];
+    for (let at = 0; at < bytes.length; at += size) found.push(...reader.take(bytes.subarray(at, at + size)));
+    expect(found).toEqual(messages);
+  });
+
+  test.each([
+    ['text', 'Traceback (most recent call last)\r\n\r\n'],
+    ['a length beyond all measure', 'Content-Length: 99999999999\r\n\r\n'],
+    ['a header without an end', 'x'.repeat(5_000)],
+  ])('are not: %s', (_, text) => {
+    expect(() => new MessageReader().take(Buffer.from(text))).toThrow('It is no debugger');
   });
 });

@@ -173,7 +173,7 @@ describe('manifest', () => {
 
   test('commands that ask or destroy end with dots', () => {
     const asking = contributes.commands.filter(({ command }) =>
-      /\.(\w*[rR]emove|rename|create(From)?|import|run|save|snapshot\w+|pushToImage|replay|makeRoom)$/.test(
+      /\.(\w*[rR]emove|rename|create(From)?|import|run|save|snapshot\w+|pushToImage|replay|makeRoom|debugProgram)$/.test(
         command,
       ),
     );

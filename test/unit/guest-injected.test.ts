@@ -18,7 +18,7 @@ const words = (text: string): string[] => text.trim().split(/\s+/);
 describe('files injected into nodes', () => {
   it('are those that WalT injects', () => {
     const internal = words(`
-      walt-boot-modes walt-clock-sync walt-control-line walt-dump-diff-tar
+      walt-boot-modes walt-clock-sync walt-control-line walt-debug-line walt-dump-diff-tar
       walt-fs-watchdog walt-hybrid walt-hybrid-copy walt-hybrid-report
       walt-init-finalfs walt-init-nbd walt-init-rootfs walt-init-rootfs-main
       walt-log-script walt-logs-daemon walt-net-service walt-net-service-handler walt-network-persistent walt-notify-bootup

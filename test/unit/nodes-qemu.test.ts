@@ -14,6 +14,7 @@ const files = {
   consoleLog: '/a,b/console.log',
   consoleSocket: '/run/x.tty',
   controlSocket: '/run/x.ctl',
+  debugSocket: '/run/x.dbg',
   qmpSocket: '/run/x.qmp',
   disks: [],
 };

@@ -1,5 +1,8 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Locator } from 'playwright-core';
 import { type TestLab, until } from '../support/lab.ts';
+import { importPython } from '../support/python.ts';
 import { Person } from './person.ts';
 import type { TestResult } from './results.ts';
 import { runSteps } from './steps.ts';
@@ -8,16 +11,32 @@ import type { Workbench } from './workbench.ts';
 /** In a Debian of today `do_mount` is a part of this one, without a name of its own. */
 const MOUNT = 'path_mount';
 const DEBUGGER_MS = 60_000;
+/** Python and its debugger are large, and software emulation is slow. */
+const PYTHON_MS = 300_000;
+const PROGRAM = `import os
 
-/** The debugger of the kernel of a node, from F5. */
+def add(one, other):
+    total = one + other
+    return total
+
+print("the sum in", os.uname().nodename, "is", add(40, 2))
+`;
+const LINE = 4;
+
+/** Debuggers of the kernel of a node and of programs in it, from F5. */
 export async function runDebugJob(workbench: Workbench, lab: TestLab, logs: string): Promise<TestResult[]> {
-  const job = new DebugJob(new Person(workbench), lab);
+  const job = new DebugJob(new Person(workbench), lab, workbench.workspace);
   const steps = [
-    { title: 'a node is on show', run: () => job.begin() },
+    { title: 'a node with Python is on show', run: () => job.begin() },
     { title: 'F5 on a node debugs its kernel', run: () => job.startKernel() },
     { title: `a breakpoint in ${MOUNT} is hit`, run: () => job.stopInMount(), picture: 'debug-kernel' },
     { title: 'the console is there meanwhile', run: () => job.openConsole() },
     { title: 'the kernel goes on, also when the debugger is gone', run: () => job.endKernel() },
+    {
+      title: 'F5 in a Python file stops at its breakpoint in the node',
+      run: () => job.stopInPython(),
+    },
+    { title: 'its variables and its output are there', run: () => job.endPython() },
   ];
   return await runSteps(workbench.page, 'debug', steps, { logs, album: logs });
 }
@@ -25,14 +44,17 @@ export async function runDebugJob(workbench: Workbench, lab: TestLab, logs: stri
 class DebugJob {
   readonly #person: Person;
   readonly #lab: TestLab;
+  readonly #workspace: string;
 
-  constructor(person: Person, lab: TestLab) {
+  constructor(person: Person, lab: TestLab, workspace: string) {
     this.#person = person;
     this.#lab = lab;
+    this.#workspace = workspace;
   }
 
   async begin(): Promise<void> {
-    const created = this.#lab.bootyard('node', 'create', 'vnode1', '--image', 'pc-x86-64-tiny', '--wait');
+    await importPython(this.#lab, 'with-python');
+    const created = this.#lab.bootyard('node', 'create', 'vnode1', '--image', 'with-python', '--wait');
     await Promise.all([created, this.#person.arrive()]);
     await this.#person.row('vnode1, booted').waitFor({ timeout: 240_000 });
   }
@@ -88,6 +110,27 @@ class DebugJob {
       ({ state, reason }) => state === 'booted' && reason === null,
     );
     if ((await page.locator('.monaco-dialog-box').count()) > 0) throw new Error('a dialog is on show');
+  }
+
+  async stopInPython(): Promise<void> {
+    const { page } = this.#person;
+    writeFileSync(join(this.#workspace, 'sum.py'), PROGRAM);
+    await page.keyboard.press('Control+p');
+    await page.locator('.quick-input-widget input[type="text"]').first().fill(`sum.py:${LINE}`);
+    await this.#person.pick('sum.py');
+    await page.locator('.tab.active', { hasText: 'sum.py' }).waitFor();
+    await page.keyboard.press('F9');
+    await page.locator('.codicon-debug-breakpoint').first().waitFor();
+    await page.keyboard.press('F5');
+    await this.#frame('add').waitFor({ timeout: PYTHON_MS });
+  }
+
+  async endPython(): Promise<void> {
+    const variable = this.#person.page.locator('.debug-variables .monaco-list-row', { hasText: 'other' });
+    await variable.getByText('2', { exact: true }).waitFor();
+    await this.#press('Continue');
+    await this.#console('the sum in vnode1 is 42').waitFor({ timeout: DEBUGGER_MS });
+    await this.#toolbar().waitFor({ state: 'hidden', timeout: DEBUGGER_MS });
   }
 
   async #isMounted(): Promise<void> {

@@ -149,7 +149,7 @@ const jobs: Job[] = [
   ),
   job(
     'debug',
-    'the debugger of a kernel, from F5',
+    'debuggers of a kernel and of a program in a node, from F5',
     (workbench, lab) => runDebugJob(workbench, lab, logs),
     true,
   ),

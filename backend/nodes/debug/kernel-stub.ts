@@ -50,7 +50,7 @@ export class KernelStub {
   /** The machine that runs; throws `node.off` when none does. */
   get machine(): Machine {
     if (this.#machine) return this.#machine;
-    throw new BootyardError('node.off', `Node ${this.#node()} is off: boot it to debug its kernel.`);
+    throw new BootyardError('node.off', `Node ${this.#node()} is off: boot it to debug it.`);
   }
 
   /** From now on about this machine. */

@@ -5,6 +5,8 @@ import type { BootPlan } from '../../boot/plan.ts';
 import { BootyardError } from '../../errors.ts';
 import type { WorkControl } from '../snapshots/machine-state.ts';
 import { kernelOffset } from './kernel-offset.ts';
+import type { ConsoleViewer } from '../console.ts';
+import type { DebugLine } from './debug-line.ts';
 import type { DebugHolder, KernelStub } from './kernel-stub.ts';
 import type { KernelDebugging } from './info.ts';
 
@@ -12,7 +14,11 @@ const LOOK_MS = 250;
 
 export interface NodeDebugParts {
   /** throw a sentence for a name that is not one node's */
-  nodes: { stubOf(node: string): KernelStub; one(node: string): { mac: string } };
+  nodes: {
+    stubOf(node: string): KernelStub;
+    debugLineOf(node: string): DebugLine;
+    one(node: string): { mac: string };
+  };
   /** the boot of a node that goes on */
   booted(mac: string): BootPlan | undefined;
   /** of the files of all nodes */
@@ -25,6 +31,16 @@ export class NodeDebug {
 
   constructor(parts: NodeDebugParts) {
     this.#parts = parts;
+  }
+
+  /**
+   * Runs a command of a debugger in a node, whatever its network does; see `DebugLine.run`. Throws `node.off` and
+   * `debug.line`.
+   */
+  async run(node: string, command: string, stream: ConsoleViewer, signal: AbortSignal): Promise<void> {
+    const { nodes } = this.#parts;
+    if (!nodes.stubOf(node).machine.runs) throw new BootyardError('node.off', `Node ${node} is off.`);
+    await nodes.debugLineOf(node).run(command, stream, signal);
   }
 
   /**

@@ -16,7 +16,7 @@ export const pcBoard: Board = {
   program: 'qemu-system-x86_64',
   machine: 'pc,graphics=off,usb=off,hpet=off',
   processor: (accel) => (accel === 'kvm' ? 'host' : 'max'),
-  serialLines: 2,
+  serialLines: 3,
   extras: ['-global', `mc146818rtc.irq=${CLOCK_IRQ}`, '-device', 'pvpanic'],
   hasDeviceTree: false,
 };

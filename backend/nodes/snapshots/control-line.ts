@@ -60,6 +60,11 @@ export class ControlLine {
     this.#say('identity', oldMac, mac, `${ip}/${prefix}`, name, machineId);
   }
 
+  /** What `DebugLine` runs is to end: the guest answers `done`. */
+  endDebug(): void {
+    this.#say('debug-end');
+  }
+
   /** Its network is connected. */
   go(seed: string): void {
     this.#say('go', ...nextSecond(), seed);
