@@ -14,16 +14,19 @@ const run = promisify(execFile);
 const MAX_TAR = 64 << 20;
 /** Where debugpy is put in nodes whose image has none: gone with the next boot. */
 const FOLDER = '/run/bootyard-debugpy';
+/** Python that does not import debugpy itself, which takes long. */
+const LOOK = `import ctypes, importlib.util as u; print("own" if u.find_spec("debugpy") else "python")`;
 
-type Found = 'own' | 'copied' | 'python' | 'nothing';
+type Found = 'own' | 'copied' | 'python' | 'part' | 'nothing';
 
 /**
  * The command that runs debugpy's adapter in a node, on its standard input and output. debugpy is the image's own, or else a
- * copy of this machine's. Throws `debug.python` when the node has no Python, or neither has debugpy.
+ * copy of this machine's. Throws `debug.python` when the node has no Python, or not the whole
+ * of it, or neither has debugpy.
  */
 export async function debugpyAdapter(
   client: LabClient,
-  shells: NodeShells,
+  shells: Pick<NodeShells, 'run'>,
   node: string,
   python: string,
 ): Promise<string> {
@@ -32,6 +35,12 @@ export async function debugpyAdapter(
     throw new BootyardError(
       'debug.python',
       `Node ${node} has no ${python}: its image needs Python (in Debian the package python3) to debug Python programs.`,
+    );
+  }
+  if (found === 'part') {
+    throw new BootyardError(
+      'debug.python',
+      `The ${python} of ${node} has no ctypes, which debugpy needs: its image needs the whole of Python (in Debian the package python3).`,
     );
   }
   if (found === 'python') await giveDebugpy(shells, node);
@@ -44,18 +53,18 @@ async function lookForPython(client: LabClient, node: string, python: string): P
   const word = quoted(python);
   const script = [
     `if ! command -v ${word} >/dev/null; then echo nothing`,
-    `elif ${word} -c 'import debugpy.adapter' 2>/dev/null; then echo own`,
-    `elif [ -d ${FOLDER}/debugpy ]; then echo copied`,
-    'else echo python; fi',
+    `elif ! found=$(${word} -c '${LOOK}' 2>/dev/null); then echo part`,
+    `elif [ $found = python ] && [ -d ${FOLDER}/debugpy ]; then echo copied`,
+    'else echo $found; fi',
   ];
   const said = (await printed(client, node, script.join('; '))).trim();
-  const answer = (['own', 'copied', 'python', 'nothing'] as const).find((one) => one === said);
+  const answer = (['own', 'copied', 'python', 'part', 'nothing'] as const).find((one) => one === said);
   if (answer === undefined)
     throw new BootyardError('debug.python', `Node ${node} does not answer: is it booted?`);
   return answer;
 }
 
-async function giveDebugpy(shells: NodeShells, node: string): Promise<void> {
+async function giveDebugpy(shells: Pick<NodeShells, 'run'>, node: string): Promise<void> {
   const tar = await debugpyOfHost();
   if (!tar) {
     throw new BootyardError(
@@ -70,10 +79,11 @@ async function giveDebugpy(shells: NodeShells, node: string): Promise<void> {
 async function debugpyOfHost(): Promise<Buffer | undefined> {
   const folder = (await folderWithDebugpy('python3')) ?? (await folderWithDebugpy('/usr/bin/python3'));
   if (folder === undefined) return undefined;
-  // In Debian pydevd is a package of its own; elsewhere it is a part of debugpy.
+  // In Debian pydevd and bytecode are packages of their own; elsewhere they are parts of debugpy.
   const isWhole = existsSync(join(folder, 'debugpy/_vendored/pydevd'));
-  const pydevd = isWhole ? [] : readdirSync(folder).filter((name) => /^_?pydev(?!.*-info$)/.test(name));
-  const words = ['-C', folder, '-h', '--exclude=*.so', '-cf', '-', 'debugpy', ...pydevd];
+  const parts = isWhole ? /^bytecode$/ : /^(bytecode|_?pydev(?!.*-info$).*)$/;
+  const names = ['debugpy', ...readdirSync(folder).filter((name) => parts.test(name))];
+  const words = ['-C', folder, '-h', '--exclude=*.so', '-cf', '-', ...names];
   const { stdout } = await run('tar', words, { encoding: 'buffer', maxBuffer: MAX_TAR });
   return stdout;
 }

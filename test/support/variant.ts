@@ -15,7 +15,7 @@ export interface Change {
   add?: Record<string, string>;
   /** files of the host by name */
   copy?: Record<string, string>;
-  /** folders of the host, which have the same path in the image */
+  /** folders and files of the host, which have the same path in the image */
   folders?: string[];
   /** entries with what files of the host cannot have */
   entries?: TarEntry[];
@@ -23,9 +23,14 @@ export interface Change {
 
 /** A program of the host with the libraries that it needs and the tiny image may lack; the host is a Debian, too. */
 export function programOfHost(path: string): Record<string, string> {
-  const libraries = execFileSync('ldd', [path], { encoding: 'utf8' }).matchAll(/=> (\/\S*\/([^/\s]+))/g);
+  return { [`usr/sbin/${basename(path)}`]: path, ...librariesOfHost(path) };
+}
+
+/** The libraries that programs or libraries of the host need, by their names in the image. */
+export function librariesOfHost(...paths: string[]): Record<string, string> {
+  const libraries = execFileSync('ldd', paths, { encoding: 'utf8' }).matchAll(/=> (\/\S*\/([^/\s]+))/g);
   const files = [...libraries].map(([, file = '', name = '']) => [`usr/lib/x86_64-linux-gnu/${name}`, file]);
-  return Object.fromEntries([[`usr/sbin/${basename(path)}`, path], ...files]);
+  return Object.fromEntries(files);
 }
 
 /** Imports the tiny image, or the one that the change names, with files removed or added, under another name (or, with `--force` in `options`, its own). */

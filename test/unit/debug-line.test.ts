@@ -30,3 +30,9 @@ test('what cannot be an end is handed on at once', () => {
   expect(end.take(Buffer.from('c\n')).data.toString()).toBe('c');
   expect(end.take(Buffer.from('d')).data.toString()).toBe('\nd');
 });
+
+test('a guest that never says how its program has ended is not listened to for ever', () => {
+  const end = new LineEnd(WORD);
+  expect(end.take(Buffer.from(`a\nend ${WORD} `))).toEqual({ data: Buffer.from('a') });
+  expect(end.take(Buffer.alloc(8_192, 'x'))).toEqual({ data: Buffer.alloc(0), code: 255 });
+});

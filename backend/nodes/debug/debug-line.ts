@@ -8,6 +8,7 @@ import { ControlLine } from '../snapshots/control-line.ts';
 
 /** A guest that is busy may take its time to start a program. */
 const BEGIN_MS = 15_000;
+/** What a guest may say before it begins, and of how it has ended; more is none of that. */
 const MAX_WORDS = 4_096;
 
 /**
@@ -146,10 +147,11 @@ export class LineEnd {
       return { data: bytes.subarray(0, bytes.length - kept) };
     }
     const line = bytes.indexOf('\n', at + 1);
-    this.#held = line < 0 ? bytes.subarray(at) : Buffer.alloc(0);
     const data = bytes.subarray(0, at);
-    if (line < 0) return { data };
-    this.code = Number(bytes.toString('latin1', at + this.#mark.length, line));
+    const isWhole = line >= 0 || bytes.length - at > MAX_WORDS;
+    this.#held = isWhole ? Buffer.alloc(0) : bytes.subarray(at);
+    if (!isWhole) return { data };
+    this.code = Number(/^\d{1,3}$/.exec(bytes.toString('latin1', at + this.#mark.length, line))?.[0] ?? 255);
     return { data, code: this.code };
   }
 
