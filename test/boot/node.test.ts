@@ -36,6 +36,8 @@ describe('a node on the tiny image', () => {
     expect(commandLine).toContain('walt.node.model=pc-x86-64');
     expect(await lab.inNode('vnode1', 'df -h / | tail -1')).toMatch(/^union/);
     expect(await lab.inNode('vnode1', 'hostname')).toBe('vnode1\n');
+    // Linux asks for ACLs below an overlay where somebody is neither the owner nor root.
+    expect(await lab.inNode('vnode1', 'su -s /bin/sh nobody -c id')).toMatch(/^uid=65534/);
     const image = (await lab.images())[0];
     expect(await lab.inNode('vnode1', '. /bin/walt-env; echo $walt_image_id $walt_boot_mode')).toBe(
       `${image?.id} network\n`,

@@ -159,13 +159,16 @@ describe('rpcinfo and showmount', () => {
       '100005 3 udp 2049',
       '100003 3 tcp 2049',
       '100003 3 udp 2049',
+      '100227 3 tcp 2049',
+      '100227 3 udp 2049',
     ]);
     expect(await output('rpcinfo', '127.0.0.1')).toContain('mountd');
     for (const flag of ['-t', '-u']) {
-      expect(await output('rpcinfo', flag, '127.0.0.1', '100003', '3')).toContain('ready and waiting');
-      expect(await output('rpcinfo', flag, '127.0.0.1', '100005', '3')).toContain('ready and waiting');
+      for (const program of ['100003', '100005', '100227']) {
+        expect(await output('rpcinfo', flag, '127.0.0.1', program, '3')).toContain('ready and waiting');
+      }
     }
-    await expect(output('rpcinfo', '-t', '127.0.0.1', '100227', '3')).rejects.toThrow('not registered');
+    await expect(output('rpcinfo', '-t', '127.0.0.1', '100021', '4')).rejects.toThrow('not registered');
     expect(await output('showmount', '-e', '127.0.0.1')).toContain(EXPORT);
     expect(await output('showmount', '-a', '127.0.0.1')).toContain(`127.0.0.1:${EXPORT}`);
   });

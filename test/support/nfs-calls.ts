@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { HandleResolver } from '../../backend/protocols/nfs/handle.ts';
+import { nfsAcl } from '../../backend/protocols/nfs/nfs3-acl.ts';
 import { nfs3 } from '../../backend/protocols/nfs/nfs3.ts';
 import { answer, RpcCall } from '../../backend/protocols/nfs/rpc.ts';
 import { ReplyBuffer, XdrWriter } from '../../backend/protocols/nfs/xdr.ts';
@@ -17,7 +18,7 @@ export function newCall(client = CLIENT, served = tree): RpcCall {
 export function replyTo(message: Buffer, call = newCall()): Buffer | undefined {
   const out = new XdrWriter(new ReplyBuffer(1024 * 1024 + 4096));
   out.bytes.fill(0xee);
-  const answered = answer(call, [nfs3], out, message, 0, message.length);
+  const answered = answer(call, [nfs3, nfsAcl], out, message, 0, message.length);
   while (call.streamed?.writePiece(out) === 'more');
   return answered ? Buffer.from(out.bytes.subarray(0, out.position)) : undefined;
 }

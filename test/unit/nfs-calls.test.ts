@@ -43,10 +43,31 @@ describe('RPC', () => {
     const wrongVersion = rpcCall(100003, 4, 0);
     const mismatch = accepted(wrongVersion, replyTo(wrongVersion)!);
     expect([mismatch.status, mismatch.results.u32(), mismatch.results.u32()]).toEqual([2, 3, 3]);
-    const acl = rpcCall(100227, 3, 0);
-    expect(accepted(acl, replyTo(acl)!)).toMatchObject({ status: 1, results: { left: 0 } });
+    const lock = rpcCall(100021, 4, 0);
+    expect(accepted(lock, replyTo(lock)!)).toMatchObject({ status: 1, results: { left: 0 } });
     const procedure = nfs(22);
     expect(accepted(procedure, replyTo(procedure)!).status).toBe(3);
+  });
+  it('tells the mode as ACL, which Linux asks for below an overlay', () => {
+    const acl = (procedure: number, args: Xdr): Reply => {
+      const message = rpcCall(100227, 3, procedure, args.bytes());
+      const { status, results } = accepted(message, replyTo(message)!);
+      expect(status).toBe(0);
+      return results;
+    };
+    expect(acl(0, xdr()).left).toBe(0);
+    const all = acl(1, at(Inode.passwd).u32(15));
+    expect(all.u32()).toBe(0);
+    expectAttributes(all, Inode.passwd);
+    const words = Array.from({ length: all.left / 4 }, () => all.u32());
+    expect(words).toEqual([15, 3, 3, 1, 5, 6, 4, 7, 4, 0x20, 0, 0, 0, 0]);
+    const count = acl(1, at(Inode.passwd).u32(8));
+    count.skip(4 + 88);
+    expect([count.u32(), count.u32(), count.u32(), count.u32(), count.u32(), count.left]).toEqual([
+      8, 0, 0, 0, 0, 0,
+    ]);
+    const none = rpcCall(100227, 3, 2);
+    expect(accepted(none, replyTo(none)!).status).toBe(3);
   });
   it('denies other RPC versions and malformed or unknown credentials', () => {
     const old = nfs(0);

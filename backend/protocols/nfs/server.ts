@@ -5,6 +5,7 @@ import { Activity } from './activity.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { HandleResolver, type NfsExports } from './handle.ts';
 import { Mount, MOUNT_PROGRAM, MOUNT_VERSION } from './mount.ts';
+import { ACL_PROGRAM, ACL_VERSION, nfsAcl } from './nfs3-acl.ts';
 import { NFS_PROGRAM, NFS_VERSION, nfs3 } from './nfs3.ts';
 import { Portmap } from './portmap.ts';
 import { RpcCall, type RpcProgram } from './rpc.ts';
@@ -28,7 +29,7 @@ export interface NfsServerParts {
 }
 
 /**
- * Portmapper, MOUNT 3 and NFS 3, read-only, over TCP and UDP. All state is in the file handles and in `exports`, so a
+ * Portmapper, MOUNT 3, NFS 3 and the ACLs beside it, read-only, over TCP and UDP. All state is in the file handles and in `exports`, so a
  * server that is started again goes on where the last one ended.
  */
 export class NfsServer {
@@ -56,9 +57,10 @@ export class NfsServer {
     const portmap = new Portmap(portmapPort, [
       { program: MOUNT_PROGRAM, version: MOUNT_VERSION, port: mountPort },
       { program: NFS_PROGRAM, version: NFS_VERSION, port: nfsPort },
+      { program: ACL_PROGRAM, version: ACL_VERSION, port: nfsPort },
     ]);
     await this.#listen(portmapPort, [portmap]);
-    await this.#listen(nfsPort, mountPort === nfsPort ? [nfs3, this.#mount] : [nfs3]);
+    await this.#listen(nfsPort, mountPort === nfsPort ? [nfs3, nfsAcl, this.#mount] : [nfs3, nfsAcl]);
     if (mountPort !== nfsPort) await this.#listen(mountPort, [this.#mount]);
   }
 

@@ -20,6 +20,7 @@ export const Status = {
   badHandle: 10001,
   notSync: 10002,
   badCookie: 10003,
+  notSupported: 10004,
   tooSmall: 10005,
   serverFault: 10006,
   badType: 10007,
