@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { injectedFiles } from '../../backend/guest/injected.ts';
 
 /**
@@ -53,9 +53,10 @@ export class GuestRoot {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  #addBusybox(): void {
-    copyFileSync('/bin/busybox', join(this.folder, 'bin/busybox'));
-    const needed = execFileSync('sh', ['-c', 'ldd /bin/busybox || :'], {
+  /** A program of this host with its libraries, at `bin/` of its name. */
+  add(program: string): void {
+    copyFileSync(program, join(this.folder, 'bin', basename(program)));
+    const needed = execFileSync('sh', ['-c', 'ldd "$0" || :', program], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     });
@@ -63,6 +64,10 @@ export class GuestRoot {
       mkdirSync(join(this.folder, dirname(library)), { recursive: true });
       copyFileSync(library, join(this.folder, library));
     }
+  }
+
+  #addBusybox(): void {
+    this.add('/bin/busybox');
     const applets = execFileSync('/bin/busybox', ['--list'], { encoding: 'utf8' }).trim().split('\n');
     for (const name of applets.filter((applet) => applet !== 'busybox')) {
       symlinkSync('busybox', join(this.folder, 'bin', name));

@@ -21,7 +21,7 @@ describe('files injected into nodes', () => {
       walt-boot-modes walt-clock-sync walt-control-line walt-debug-line walt-dump-diff-tar
       walt-fs-watchdog walt-hybrid walt-hybrid-copy walt-hybrid-report
       walt-init-finalfs walt-init-nbd walt-init-rootfs walt-init-rootfs-main
-      walt-log-script walt-logs-daemon walt-net-service walt-net-service-handler walt-network-persistent walt-notify-bootup
+      walt-log-script walt-logs-daemon walt-monitor-request walt-net-service walt-net-service-handler walt-network-persistent walt-notify-bootup
       walt-order-disks walt-rpc walt-script-common walt-tar-send walt-timeout walt-xattrs
     `);
     const tools = words(`

@@ -97,6 +97,34 @@ describe('log tools of a node', () => {
     );
   });
 
+  it('walt-log-monitor runs it in a terminal of its own where the image has `script`', async () => {
+    const own = new GuestRoot({ walt_server_logs_port: String(server.port) });
+    own.add('/usr/bin/script');
+    const terminals = `mkdir /dev/pts; mount -t devpts -o newinstance,ptmxmode=666 devpts /dev/pts
+      ln -s pts/ptmx /dev/ptmx; ln -s pts /dev/tty`;
+    const program = `[ -t 1 ] && [ -t 2 ] && echo "a  terminal: $2"; cat; echo; printf "no end" >&2; exit 3`;
+    own.write('/program', `set -- it "$1"\n${program}\n`);
+    const run = own.run(
+      `${terminals}; walt-log-monitor sh /program "it's
+two"`,
+      'typed\n',
+    );
+    const said: string[][] = [];
+    for (let connection = 0; connection < 3; connection++) {
+      const peer = await server.connection();
+      said.push(await peer.all());
+      peer.socket.end();
+    }
+    const printed = ["a  terminal: it's", 'two', 'typed', '', 'no end'];
+    expect(said.map(([, stream, , ...lines]) => [stream?.replace(/\d+/, 'N'), ...lines])).toEqual([
+      ['sh.N.monitor', 'START', 'CLOSE'],
+      ['sh.N.monitor', ...printed, 'CLOSE'],
+      ['sh.N.monitor', 'END', 'CLOSE'],
+    ]);
+    expect(await run.done).toMatchObject({ out: printed.join('\r\n'), code: 3 });
+    own.remove();
+  });
+
   it('says how it is used when the stream is missing', async () => {
     const { err, code } = await root.run('walt-log-tee').done;
     expect(err).toContain('Usage: walt-log-tee');
