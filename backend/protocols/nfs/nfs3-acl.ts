@@ -30,7 +30,6 @@ export const nfsAcl: RpcProgram = {
 
 function getAcl(call: RpcCall, out: XdrWriter): AcceptStatus {
   const { args, handles } = call;
-  call.operations++;
   if (args.bytes[args.position + SHARE_AT] === SHARE_BYTE && leadsToShare(call)) {
     // Nodes mount shares with `noacl`.
     out.u32(Status.notSupported);
