@@ -23,6 +23,7 @@ import { BootPlanner } from './boot/plan.ts';
 import { RootExports } from './boot/root-exports.ts';
 import { ServedNodes } from './boot/served-nodes.ts';
 import { canSwap } from './boot/swap.ts';
+import { DYNAMIC_RANGE, UnservedClients } from './boot/unserved-clients.ts';
 import { messageOf } from './errors.ts';
 import { EventBus } from './events/bus.ts';
 import { ImageFiles } from './images/files/image-files.ts';
@@ -71,8 +72,6 @@ import { ensurePaths, labPaths } from './state/paths.ts';
 const paths = labPaths();
 const startedAt = new Date().toISOString();
 const version = ownVersion();
-/** Addresses of unknown clients; registered nodes count up from .2. */
-const DYNAMIC_RANGE = { first: '192.168.152.200', last: '192.168.152.250' };
 
 const bus = new EventBus();
 const { log, nodeLog } = ownLogs(bus, daemonLog(paths.daemonLog));
@@ -88,7 +87,8 @@ async function main(): Promise<void> {
   const images = new ImageStore(paths.images, { isNeeded: (id) => snapshots.usesImage(id) });
   const nat = new Nat({ run: paths.run, asked: askedNetworks(), log });
   const network = new LabNetwork(log, nat);
-  await network.setup();
+  // Nothing of before is wired to a network that is new: nobody holds its addresses any more.
+  if (await network.setup()) new LeaseRows(database).clear();
   await answerRouterSolicitations({ run: paths.run, log });
   const keys = await labKeys(paths.keys);
   const tls = registryCertificate(paths.keys, [REGISTRY.name, NETWORK.address, 'localhost', '127.0.0.1']);
@@ -187,6 +187,7 @@ async function main(): Promise<void> {
     publish,
     store: new LeaseRows(database),
   });
+  const unserved = new UnservedClients(bus);
   const tftp = new TftpServer({
     address,
     publish,
@@ -276,9 +277,7 @@ async function main(): Promise<void> {
     log,
   });
   const servers = [dhcp, tftp, http, nfs, dns, ntp, netconsole, streams, rpc, forwards, registry];
-  nodeServers.push(http, nfs, dns, netconsole, streams, rpc, forwards, registry, {
-    dropClient: (client) => tftp.drop(client),
-  });
+  nodeServers.push(http, nfs, dns, netconsole, streams, rpc, forwards, registry, tftp);
 
   function status(): LabStatus {
     const all = nodes.list();
@@ -290,6 +289,7 @@ async function main(): Promise<void> {
       network: { name: NETWORK.name, address },
       nodes: { booted: all.filter((node) => node.state === 'booted').length, total: all.length },
       registry: { address: REGISTRY.place, host: registryPort.onHost(ports.list()) },
+      ...(unserved.notice !== undefined && { notices: [unserved.notice] }),
     };
   }
   const lintQueue = new LintQueue({

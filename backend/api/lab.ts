@@ -21,6 +21,8 @@ export const LabStatus = z.object({
       host: z.object({ address: z.string(), reason: z.string().nullable() }).nullable(),
     })
     .optional(),
+  /** what its user should know, a sentence each; absent when there is nothing */
+  notices: z.array(z.string()).optional(),
 });
 export type LabStatus = z.infer<typeof LabStatus>;
 

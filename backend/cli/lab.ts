@@ -47,6 +47,7 @@ function describe(status: LabStatus): string {
     `acceleration: ${acceleration}${reason}`,
     `nodes: ${nodes.booted} booted of ${nodes.total}`,
     ...(registry ? [`registry: ${registry.address} in the lab, ${onHost(registry.host)}`] : []),
+    ...(status.notices ?? []),
   ].join('\n');
 }
 

@@ -60,9 +60,9 @@ export class LabNetwork {
     return this.#guests.includes(address);
   }
 
-  /** Makes what is missing of the network; safe to call again, also while nodes run. */
-  async setup(): Promise<void> {
-    await this.#inTurn(async () => {
+  /** Makes what is missing of the network; safe to call again, also while nodes run. True when all of it was missing. */
+  async setup(): Promise<boolean> {
+    return this.#inTurn(async () => {
       const there = (await links()).some((link) => link.ifname === NETWORK.name);
       disableIpv6();
       limitSendBuffers();
@@ -79,6 +79,7 @@ export class LabNetwork {
       await this.#setupFilter();
       // Nodes go on without it, and their user can be told only once the daemon is there.
       await this.#openWayOut().catch((error: unknown) => this.#log(messageOf(error)));
+      return !there;
     });
   }
 
@@ -179,10 +180,10 @@ export class LabNetwork {
     await this.#wayOut?.allow(guests);
   }
 
-  async #inTurn(work: () => Promise<void>): Promise<void> {
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#last.then(work);
     this.#last = turn.catch(() => undefined);
-    await turn;
+    return turn;
   }
 }
 

@@ -199,7 +199,7 @@ export class NodeRegistry {
     }
     throw new BootyardError(
       'node.addresses',
-      `Sorry, all addresses from ${prefix}${first} to ${prefix}${last} are taken: remove a node that is not needed.`,
+      `Sorry, all addresses from ${prefix}${first} to ${prefix}${last} are taken: remove a node that is not needed ('bootyard node remove NODE').`,
     );
   }
 }

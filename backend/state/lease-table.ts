@@ -8,8 +8,7 @@ interface LeaseRow {
   expires: number;
 }
 
-/** DHCP leases of the dynamic range; each call is one transaction. Leases outlive the daemon; after a power cut no node is left to
- * hold one. */
+/** DHCP leases of the dynamic range; each call is one transaction. Leases outlive the daemon, and end with the lab's network. */
 export class LeaseRows {
   readonly #database: Database;
 
@@ -33,6 +32,10 @@ export class LeaseRows {
     this.#database.quickTransaction(() => {
       for (const lease of leases) upsert.run(lease.address, lease.mac, Math.round(lease.expires));
     });
+  }
+
+  clear(): void {
+    this.#database.sqlite.exec('DELETE FROM leases');
   }
 
   remove(addresses: readonly number[]): void {

@@ -275,7 +275,7 @@ describe('the protocol', () => {
     }
     clients[2]?.send(read('whole'));
     expect((await clients[2]?.next())?.packet.toString('latin1', 4)).toBe('too many transfers at a time\0');
-    server.drop(host);
+    server.dropClient(host);
     expect(server.transfers).toBe(0);
     for (const one of clients) one.close();
   });

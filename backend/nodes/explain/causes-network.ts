@@ -13,24 +13,6 @@ const LOSSY = 0.1;
 /** Why a node gets no address. */
 export const dhcpCauses: readonly Cause[] = [
   {
-    id: 'dhcp.range-full',
-    title: 'no DHCP answer: the dynamic range is full',
-    explain: (boot) =>
-      silence(boot, /^range full$/, {
-        why: "its DHCP request was not answered: all addresses of the lab's dynamic range are taken",
-        fix: `register it as a node ('bootyard node create' gives it an address of its own), or remove what holds the leases`,
-      }),
-  },
-  {
-    id: 'dhcp.unknown-client',
-    title: 'no DHCP answer: its hardware address is that of no node',
-    explain: (boot) =>
-      silence(boot, /^unknown client$/, {
-        why: 'its DHCP request was not answered: its hardware address belongs to no node of this lab',
-        fix: "create the node with 'bootyard node create'",
-      }),
-  },
-  {
     id: 'dhcp.relay',
     title: 'no DHCP answer: it came through a relay of another network (giaddr)',
     explain(boot) {
@@ -168,13 +150,6 @@ export const linkCauses: readonly Cause[] = [
     },
   },
 ];
-
-/** A DHCP message that was dropped for a cause. */
-function silence(boot: BootCase, cause: RegExp, reason: { why: string; fix: string }) {
-  const event = boot.dhcp.findLast(({ answer }) => answer === undefined);
-  if (!isBeforeFiles(boot) || !event || !cause.test(event.cause)) return undefined;
-  return { ...reason, evidence: fromRequest(event) };
-}
 
 function limited(boot: BootCase, how: string) {
   const { node, settings } = boot.facts;

@@ -51,6 +51,9 @@ interface Case {
   readonly reserved: number | undefined;
 }
 
+/** Causes of outcomes for a client without a reservation: nothing is left for it, or it is offered an address. */
+export const RANGE_FULL = 'range full';
+export const RANGE_OFFER = 'unknown client, address of the dynamic range';
 const everybody = 0xffffffff;
 const broadcastFlag = 0x8000;
 
@@ -101,9 +104,9 @@ function onDiscover(at: Case): Outcome {
   if (at.reserved !== undefined) return grant(at, 'OFFER', at.reserved, 'reserved address');
   const wanted = addressOf(request.options.get(Option.requestedAddress));
   const address = context.leases.candidate(client.mac, wanted, context.now);
-  if (address === undefined) return silence(at, context.leases.hasRange ? 'range full' : 'unknown client');
+  if (address === undefined) return silence(at, context.leases.hasRange ? RANGE_FULL : 'unknown client');
   const change: LeaseChange = { kind: 'offer', mac: client.mac, address };
-  return grant(at, 'OFFER', address, 'unknown client, address of the dynamic range', change);
+  return grant(at, 'OFFER', address, RANGE_OFFER, change);
 }
 
 /** The four forms of REQUEST (RFC 2131 §4.3.2) differ in where the address stands and whether a server is named. */

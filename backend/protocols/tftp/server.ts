@@ -110,7 +110,7 @@ export class TftpServer {
   }
 
   /** Ends the transfers of a client that is gone. */
-  drop(client: string): void {
+  dropClient(client: string): void {
     for (const running of this.#running.values()) {
       if (running.client === client) this.#stop(running, 'the node was switched off');
     }

@@ -113,18 +113,6 @@ export const earlyCases: Case[] = [
     'less memory',
   ],
   [
-    'dhcp.range-full',
-    dropped('range full'),
-    'Stopped at firmware: its DHCP request was not answered: all addresses',
-    'bootyard node create',
-  ],
-  [
-    'dhcp.unknown-client',
-    dropped('unknown client'),
-    'belongs to no node of this lab',
-    'bootyard node create',
-  ],
-  [
     'dhcp.relay',
     dropped('relay 10.9.8.7 is outside this network'),
     'through the relay 10.9.8.7',
