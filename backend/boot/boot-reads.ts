@@ -1,6 +1,7 @@
 import { inodePaths } from '../images/tree/inode-paths.ts';
 import { ReadRecord, type FileRead } from '../images/tree/read-record.ts';
 import type { ImageTree } from '../images/tree/tree.ts';
+import { ifRoom } from '../state/database.ts';
 import type { BootReadRecord, ReadRecords } from '../state/read-records.ts';
 import { imageUsage, type ImageUsage } from './image-usage.ts';
 import { neededPaths } from './needed-paths.ts';
@@ -36,10 +37,11 @@ export class BootReads {
     plan.tree.reads = new ReadRecord();
   }
 
-  /** Writes down what was read of a plan's tree since the last call. */
+  /** Writes down what was read of a plan's tree since the last call, if there is room for it. */
   save({ id, imageId, tree }: BootPlan): void {
     const reads = tree.reads?.take();
-    if (reads && reads.size > 0) this.#parts.records.add(id, imageId, pathsOf(tree, reads));
+    if (!reads || reads.size === 0) return;
+    ifRoom(() => this.#parts.records.add(id, imageId, pathsOf(tree, reads)));
   }
 
   /** Of all nodes that are served: before somebody looks, and when the daemon ends. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { BootyardError } from '../errors.ts';
 import type { BusEvent } from '../events/bus.ts';
 import type { BootSummary, ExplainedBoot, Timeline } from '../events/boots.ts';
@@ -5,13 +6,17 @@ import { Explanation } from '../events/explanation.ts';
 import { bootSteps } from '../events/steps.ts';
 import { BootTimeline } from '../events/timeline.ts';
 import type { BootRecord } from '../state/boot-records.ts';
+import { ifRoom } from '../state/database.ts';
 import { summaryOf } from './boot-summary.ts';
 import { BootWatch } from './boot-watch.ts';
 import type { SupervisorParts } from './parts.ts';
 import type { NodeRecord, Running } from './registry.ts';
 import { withDefaults } from './settings.ts';
 
-/** What is written down of a node's boots: stages and events, live for the boot that goes on, stored for past ones. */
+/**
+ * What is written down of a node's boots: stages and events, live for the boot that goes on, stored for past ones. When the
+ * host's disk is full, what cannot be written is left out: nodes run on, and what is on record can be read.
+ */
 export class BootJournal {
   readonly #record: NodeRecord;
   readonly #parts: SupervisorParts;
@@ -44,6 +49,13 @@ export class BootJournal {
       stages: [],
     });
     this.#follow(boot, new BootTimeline(this.#timelineOptions(startedAt)), false);
+  }
+
+  /** One that could not begin. */
+  beginUnstarted(startedAt: number): void {
+    // What is said of it must not be taken for the boot before.
+    this.#boot = undefined;
+    ifRoom(() => this.begin(`unstarted-${randomUUID()}`, startedAt));
   }
 
   powerOn(detail: string): void {
@@ -85,7 +97,10 @@ export class BootJournal {
 
   /** Keeps with the boot why it stopped. */
   explain(explanation: Explanation): void {
-    if (this.#boot !== undefined) this.#parts.boots.setExplanation(this.#boot, JSON.stringify(explanation));
+    const boot = this.#boot;
+    if (boot !== undefined) {
+      ifRoom(() => this.#parts.boots.setExplanation(boot, JSON.stringify(explanation)));
+    }
   }
 
   take(event: BusEvent): void {
@@ -104,25 +119,22 @@ export class BootJournal {
 
   /** Writes down what the boot came to. One that got booted, or has failed, stays so when the node is switched off. */
   finish(outcome: 'booted' | 'failed' | 'off', reason: string | null): void {
-    if (!this.#watch || this.#boot === undefined) return;
+    if (!this.#watch) return;
     const { timeline } = this.#watch;
     if (!timeline.isOver || outcome === 'booted') {
       timeline.end();
       const isFailed = outcome === 'off' && this.#failing !== undefined;
       const [final, why] = isFailed ? ['failed', this.#failing ?? null] : [outcome, reason];
-      this.#parts.boots.update(this.#boot, final, why, timeline.stages());
-    }
-    this.#parts.boots.appendEvents(this.#boot, this.#watch.takeEvents());
+      this.#write(final, why);
+    } else this.#write();
     this.#watch.close();
   }
 
   /** Stages and events so far go to the database, so that a new daemon has them. */
   save(): void {
-    if (!this.#watch || this.#boot === undefined) return;
-    const { timeline } = this.#watch;
-    const [outcome, reason] = this.#failing === undefined ? ['going on', null] : ['failed', this.#failing];
-    if (!timeline.isOver) this.#parts.boots.update(this.#boot, outcome, reason, timeline.stages());
-    this.#parts.boots.appendEvents(this.#boot, this.#watch.takeEvents());
+    if (this.#watch?.timeline.isOver) return this.#write();
+    if (this.#failing === undefined) this.#write('going on', null);
+    else this.#write('failed', this.#failing);
   }
 
   close(): void {
@@ -171,6 +183,17 @@ export class BootJournal {
       events: boots.events(boot.id),
       stage: boot.stages.at(-1)?.name ?? 'power-on',
     };
+  }
+
+  /** The events so far, and, with an outcome, that and the stages. */
+  #write(outcome?: string, reason: string | null = null): void {
+    const [boot, watch] = [this.#boot, this.#watch];
+    if (boot === undefined || !watch) return;
+    const { boots } = this.#parts;
+    ifRoom(() => {
+      if (outcome !== undefined) boots.update(boot, outcome, reason, watch.timeline.stages());
+      boots.appendEvents(boot, watch.takeEvents());
+    });
   }
 
   #follow(boot: string, timeline: BootTimeline, isOver: boolean): void {

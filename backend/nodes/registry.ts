@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { BootyardError } from '../errors.ts';
 import type { PlannedNode } from '../boot/plan.ts';
 import type { EventBody } from '../events/bus.ts';
-import type { Database } from '../state/database.ts';
+import { type Database, ifRoom } from '../state/database.ts';
 import { checkName } from './names.ts';
 import { NodeSettings } from './settings.ts';
 
@@ -151,10 +151,10 @@ export class NodeRegistry {
       .run(JSON.stringify(running), mac);
     this.#update(mac, { running, ended: undefined });
   }
+  /** On a full disk it is kept in memory alone. */
   setEnded(mac: string, ended: Ended): void {
-    this.#database.sqlite
-      .prepare('UPDATE nodes SET running = NULL, ended = ? WHERE mac = ?')
-      .run(JSON.stringify(ended), mac);
+    const row = this.#database.sqlite.prepare('UPDATE nodes SET running = NULL, ended = ? WHERE mac = ?');
+    ifRoom(() => row.run(JSON.stringify(ended), mac));
     this.#update(mac, { running: undefined, ended });
   }
   remove(mac: string): void {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../errors.ts';
@@ -113,7 +112,7 @@ export class NodeSupervisor {
 
   /** Where and why a boot stopped. Throws `node.noBoot`. */
   explained(boot: number | undefined): Promise<ExplainedBoot> {
-    return this.#explainer.ofBoot(boot, this.#status.state);
+    return this.#explainer.ofBoot(boot, this.info());
   }
 
   get console(): NodeConsole {
@@ -276,8 +275,7 @@ export class NodeSupervisor {
       await this.#startMachine(machine, media);
     } catch (error) {
       this.#console.disconnect();
-      if (!hasBegun) this.#journal.begin(`unstarted-${randomUUID()}`, startedAt);
-      const refusal = await this.#explainer.refusal(error);
+      const refusal = await this.#explainer.refusal(error, hasBegun ? undefined : startedAt);
       await this.#settle('failed', messageOf(refusal));
       throw refusal;
     }

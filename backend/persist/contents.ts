@@ -18,6 +18,7 @@ import { promisify } from 'node:util';
 import { systemCode } from '../errors.ts';
 import { fail } from '../protocols/nfs/share/failure.ts';
 import { Status, type NfsStatus } from '../protocols/nfs/status.ts';
+import { isFull } from '../state/database.ts';
 import { Slots } from './slots.ts';
 
 const MOST_OPEN = 64;
@@ -243,11 +244,6 @@ function guarded<T>(work: () => T): T {
   } catch (error) {
     return fail(statusOf(error));
   }
-}
-
-const SQLITE_FULL = 13;
-function isFull(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_FULL;
 }
 
 /** What a client is told when the host's disk refuses. */

@@ -81,6 +81,21 @@ export function openDatabase(file: string, steps: readonly Migration[] = migrati
   }
 }
 
+const SQLITE_FULL = 13;
+/** Whether a write failed as the disk that holds the database is full. */
+export function isFull(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_FULL;
+}
+
+/** Writes what may be left out when the disk is full. */
+export function ifRoom(write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (!isFull(error)) throw error;
+  }
+}
+
 /** The same file, for a thread that reads much of it beside the daemon: mapped, for pages need no call then. */
 export function openToRead(file: string): DatabaseSync {
   const { DatabaseSync } = loadSqlite();

@@ -4,7 +4,7 @@ import type { Explanation } from '../../events/explanation.ts';
 import { storedEvents } from '../../events/steps.ts';
 import type { BootJournal } from '../boot-journal.ts';
 import { ConsoleScanner } from '../console-scanner.ts';
-import type { NodeState } from '../info.ts';
+import type { NodeInfo, NodeState } from '../info.ts';
 import type { MachineEnd } from '../machine.ts';
 import type { SupervisorParts } from '../parts.ts';
 import { type NodeRecord, plannedOf } from '../registry.ts';
@@ -49,8 +49,9 @@ export class Explainer {
     return explanation.cause === UNKNOWN ? undefined : explanation;
   }
 
-  /** What kept a boot from beginning, with more to say if more is known. */
-  async refusal(error: unknown): Promise<unknown> {
+  /** What kept a boot from beginning, with more to say if more is known. `startedAt`: of one that is not on record yet. */
+  async refusal(error: unknown, startedAt: number | undefined): Promise<unknown> {
+    if (startedAt !== undefined) this.#journal.beginUnstarted(startedAt);
     const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
     const end: BootEnd = { kind: 'not started', text: messageOf(error), ...(code !== undefined && { code }) };
     const { cause, sentence } = await this.explain(end);
@@ -70,11 +71,11 @@ export class Explainer {
     return this.explain({ kind: 'rebooted', text: where, times });
   }
 
-  /** A boot by its number, or the last one, which is looked at as it is now. Throws `node.noBoot`. */
-  async ofBoot(number: number | undefined, state: NodeState): Promise<ExplainedBoot> {
+  /** A boot by its number, or the last one, which is looked at as the node is now. Throws `node.noBoot`. */
+  async ofBoot(number: number | undefined, { state, reason }: NodeInfo): Promise<ExplainedBoot> {
     const { isLast, events, ...boot } = this.#journal.explained(number);
     if (boot.explanation) return boot;
-    const now = isLast ? await this.#now(state, boot.reason) : undefined;
+    const now = isLast ? await this.#now(state, boot.reason ?? reason) : undefined;
     if (now || isLast || boot.outcome !== 'failed') return { ...boot, explanation: now ?? null };
     const { name: node, model, settings } = this.#record;
     const end: BootEnd = { kind: 'stalled', text: boot.reason ?? 'the boot failed' };
@@ -84,6 +85,8 @@ export class Explainer {
 
   async #now(state: NodeState, reason: string | null): Promise<Explanation | undefined> {
     if (state === 'booted') return this.#look({ kind: 'booted', text: 'it is booted' });
+    const paused = /^Paused: (.+)\.$/.exec(reason ?? '')?.[1];
+    if (state === 'unreachable' && paused !== undefined) return this.#look({ kind: 'paused', text: paused });
     return state === 'failed'
       ? this.#look({ kind: 'stalled', text: reason ?? 'the boot failed' })
       : undefined;
