@@ -66,5 +66,21 @@ const cases: Broken[] = [
       'see the console of all three',
     ],
   },
+  {
+    cause: 'init.emergency',
+    change: {
+      of: 'pc-x86-64-default',
+      add: {
+        // As in most images, where sshd waits for the file systems.
+        'etc/systemd/system/ssh.service.d/late.conf':
+          '[Unit]\nRequires=local-fs.target\nAfter=local-fs.target\n',
+        // What a line of /etc/fstab is made into: no file system is in that file.
+        'etc/systemd/system/data.mount': '[Mount]\nWhat=/etc/hosts\nWhere=/data\nType=ext4\n',
+        'etc/systemd/system/local-fs.target.d/data.conf': '[Unit]\nRequires=data.mount\n',
+      },
+    },
+    settings: ['boot.timeout=90'],
+    words: ['Stopped at init', 'stopped in emergency mode, as data.mount - /data failed', 'mark it nofail'],
+  },
 ];
 test.runIf(isLong).each(cases)('$cause', expectCause);

@@ -119,10 +119,11 @@ export const systemCauses: readonly Cause[] = [
     explain(boot) {
       const line = boot.line(/You are in emergency mode|Entering emergency mode/);
       if (!boot.isIn('init') || !line) return undefined;
-      // Not what depends on it, which is the same each time.
-      const unit = boot.line(
-        /\[(?:FAILED|DEPEND)\] (?:Failed to (?:start|mount)|Dependency failed for) (?!.*(?:local-fs\.target|Local File Systems))(.+)/,
-      );
+      // A file system, mostly: what needs it, such as sshd, fails with it.
+      const unit =
+        boot.line(/\[FAILED\] Failed to mount (.+)/) ??
+        boot.line(/\[DEPEND\] Dependency failed for ((?:\S+\.mount - )?\/.+)/) ??
+        boot.line(/\[FAILED\] Failed to start (.+)/);
       return {
         why: `systemd of image ${boot.facts.image} stopped in emergency mode${unit ? `, as ${(unit[1] ?? '').replace(/\.$/, '')} failed` : ''}`,
         fix: `remove or correct what fails (often a line of /etc/fstab, which a node does not need), or mark it nofail`,

@@ -430,6 +430,8 @@ export const lateCases: Case[] = [
     stopped(
       'init',
       '[DEPEND] Dependency failed for /data.',
+      '[DEPEND] Dependency failed for Local File Systems.',
+      '[DEPEND] Dependency failed for ssh.service - OpenBSD Secure Shell server.',
       'You are in emergency mode. After logging in, type "journalctl -xb" to view',
     ),
     'stopped in emergency mode, as /data failed',
