@@ -54,3 +54,10 @@ export async function checkOverwrite(
   }
   return using.filter((node) => node.state !== 'off').map((node) => node.name);
 }
+
+/** Says which nodes a new image of the name of theirs does not reach yet; undefined when there is none. */
+export function outdatedSentence(image: string, nodes: readonly string[]): string | undefined {
+  if (nodes.length === 0) return undefined;
+  const [go, they] = nodes.length === 1 ? ['goes', 'it boots'] : ['go', 'they boot'];
+  return `${nodes.join(', ')} ${go} on with the image that was '${image}' before until ${they} again.`;
+}

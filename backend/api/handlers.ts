@@ -10,7 +10,7 @@ import type { NodeInfo } from '../nodes/info.ts';
 import { topologyOf } from '../nodes/networks/topology.ts';
 import { bootTestHandlers, type BootTestActions } from './boot-test-handlers.ts';
 import { captureHandlers } from './capture-handlers.ts';
-import type { ByteStream, CallContext, CheckedParams, Result } from './contract.ts';
+import type { ByteStream, CheckedParams, Result } from './contract.ts';
 import { debugHandlers, type DebugActions } from './debug-handlers.ts';
 import type { Finding, ImageInfo, LintCounts } from './image.ts';
 import type { ImageCopier } from './image-copy.ts';
@@ -40,10 +40,6 @@ export type StoredImage = Omit<ImageInfo, 'inUse' | 'nodes' | 'layers' | 'ownByt
 export interface ImageActions {
   list(): StoredImage[] | Promise<StoredImage[]>;
   unnamed(): StoredImage[];
-  import(
-    params: CheckedParams<'image.import'> &
-      Pick<CallContext, 'signal' | 'progress'> & { warn: (sentence: string) => void },
-  ): Promise<StoredImage>;
   remove(name: string): Promise<void> | void;
   transfer(params: CheckedParams<'image.transfer'>): Result<'image.transfer'>;
 }
@@ -200,9 +196,9 @@ function imageHandlers(
       const { signal, progress } = context;
       const warnings: string[] = [];
       const warn = (sentence: string): void => void warnings.push(sentence);
-      const stored = await images.import({ ...params, signal, progress, warn });
+      const { image, outdated } = await operations.import({ ...params, signal, progress, warn });
       imagesChanged();
-      return { ...(await infoOf(parts, stored)), warnings };
+      return { ...(await infoOf(parts, image)), warnings, outdated };
     },
     'image.lint': async ({ image, ram }, context) => {
       const findings = await linter.lint(image, ram, context);

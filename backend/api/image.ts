@@ -74,8 +74,11 @@ export const imageMethods = {
       origin: z.string().optional(),
       recipe: Recipe.optional(),
     }),
-    /** `warnings`: a sentence for each thing in it that nodes will not see */
-    ImageInfo.extend({ warnings: z.array(z.string()) }),
+    /**
+     * `warnings`: a sentence for each thing in it that nodes will not see; `outdated`: nodes that run on the image that it
+     * has replaced, and get it when they boot again
+     */
+    ImageInfo.extend({ warnings: z.array(z.string()), outdated: z.array(z.string()) }),
   ),
   /** Findings, errors first, for nodes of so much memory (as the setting `ram` has it; its default). Progress, cancel. */
   'image.lint': method(z.object({ image: z.string(), ram: z.string().optional() }), z.array(Finding)),

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { outdatedSentence } from '../api/clone-rules.ts';
 import { buildDefaultImages, type BuildDefaultOptions, DEFAULT_IMAGES } from '../api/default-images.ts';
 import type { Params } from '../api/contract.ts';
 import { addImageBootVerb } from './boots.ts';
@@ -31,7 +32,10 @@ export function addImageCommands(program: Command, session: Session): void {
     .argument('<path>')
     .argument('<name>')
     .option('--label <k=v>', 'add a label, such as walt.node.models=pc-x86-64 (may be given again)', collect)
-    .option('--force', 'replace an image of this name')
+    .option(
+      '--force',
+      'replace an image of this name; nodes that run on it get the new one when they boot again',
+    )
     .action(async (path: string, name: string, options: { label?: string[]; force?: boolean }) => {
       const sentence = 'Please provide labels as `<label name>=<label value>`.';
       const labels = nameValuePairs(options.label ?? [], sentence);
@@ -112,6 +116,8 @@ async function importImage(lab: LabSession, request: Params<'image.import'>): Pr
   const image = await lab.call('image.import', request);
   for (const warning of image.warnings) lab.session.say(`WARNING: ${warning}`);
   lab.session.print(`New image ${image.name} saved.`);
+  const outdated = outdatedSentence(image.name, image.outdated);
+  if (outdated !== undefined) lab.session.print(outdated);
 }
 
 async function show(lab: LabSession, names: string[], options: ShowOptions): Promise<void> {

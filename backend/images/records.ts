@@ -109,11 +109,11 @@ export function storeImage(
   folder: LayoutFolder,
   image: ImportedImage,
   labels: Record<string, string>,
-  check: () => void,
+  check: (labels: Record<string, string>) => void,
 ): StoredManifest {
   const configBytes = labelled(image.config, labels);
   const config = parseDocument(Config, configBytes, 'configuration');
-  check();
+  check(labelsOf(config));
   for (const layer of image.layers) checkHeld(folder, layer);
   for (const layer of image.layers) saveLayerIndex(folder.layerIndex(layer.digest), layer.index);
   for (const layer of image.layers) if ('file' in layer) folder.takeBlob(layer.file, layer.digest);

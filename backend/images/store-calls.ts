@@ -22,6 +22,8 @@ export interface ImportParams extends ImportControl {
   builtFrom?: BuiltFrom | undefined;
   /** how it was made */
   recipe?: Recipe | undefined;
+  /** may refuse at the last moment what has these labels */
+  check?: (labels: Record<string, string>) => void;
   /** gets a sentence for each thing in the image that nodes will not see */
   warn?: (sentence: string) => void;
 }
@@ -50,7 +52,7 @@ export interface DeriveOptions {
   name: string;
   force?: boolean;
   signal?: AbortSignal;
-  check?: () => void;
+  check?: (labels: Record<string, string>) => void;
 }
 export interface Transfer {
   /** layers of the question that are in the store */

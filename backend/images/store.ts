@@ -98,9 +98,10 @@ export class ImageStore {
     try {
       const image = await readImage(params.path, staging, (digest) => this.#heldLayer(digest));
       params.signal?.throwIfAborted();
-      const stored = storeImage(this.#folder, image, params.labels ?? {}, () =>
-        this.#checkFree(name, params.force),
-      );
+      const stored = storeImage(this.#folder, image, params.labels ?? {}, (labels) => {
+        this.#checkFree(name, params.force);
+        params.check?.(labels);
+      });
       const { origin, builtFrom, recipe } = params;
       const record = this.#add(name, { ...stored, record: { ...stored.record, origin, builtFrom, recipe } });
       await this.collect();
@@ -181,9 +182,9 @@ export class ImageStore {
       const id = treeId([...below, ...layers].map(({ digest }) => digest));
       const tree = await mergeInSlices([...lower, ...layers.map(({ index }) => index)], id, signal);
       const image = { config: Buffer.from(JSON.stringify(made.config)), base: below, layers, tree };
-      const stored = storeImage(this.#folder, image, {}, () => {
+      const stored = storeImage(this.#folder, image, {}, (labels) => {
         this.#checkFree(name, force);
-        options.check?.();
+        options.check?.(labels);
       });
       const { builtFrom } = name === base.record.name ? base.record : {};
       return this.#add(name, { ...stored, record: { ...stored.record, builtFrom } });

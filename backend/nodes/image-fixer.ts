@@ -8,8 +8,6 @@ import { checkLayerCount, withLabels, withLayer } from '../images/derived.ts';
 import { type FileRepair, type Repair, repairText } from '../images/files/repair.ts';
 import { repairLayer } from '../images/files/repair-layer.ts';
 import { stackedTree, treeLayer } from '../images/files/tree-layer.ts';
-import { imageModels } from '../images/names.ts';
-import { labelsOf } from '../images/oci.ts';
 import type { ImportControl, StagedLayer, Staging } from '../images/staging.ts';
 import type { Derived, ImageStore, OpenImage } from '../images/store.ts';
 import type { Changed, ImageOperations } from './image-operations.ts';
@@ -106,7 +104,6 @@ export class ImageFixer {
       ' ',
     );
     const labelled = withLabels(config, labels, [], createdBy);
-    if (labelled) this.#operations.checkModels(record, imageModels(labelsOf(labelled)));
     if (!layer) return labelled && { config: labelled };
     checkLayerCount(record);
     // One step of the history tells of both.

@@ -149,7 +149,6 @@ export class ImageOperations {
     return await this.change(name, { task: 'change of labels', force }, control, (image) => {
       const createdBy = `bootyard image label ${image.record.name} ${words.join(' ')}`;
       const config = withLabels(image.config, added, removed, createdBy);
-      if (config) this.checkModels(image.record, imageModels(config.config?.Labels ?? {}));
       return Promise.resolve(config && { config });
     });
   }
@@ -177,8 +176,9 @@ export class ImageOperations {
       try {
         const made = await make(image, staging);
         if (made === undefined) return { image: image.record, changed: false, rebooted: [] };
-        const check = (): void => {
+        const check = (labels: Record<string, string>): void => {
           this.#checkConsent(replaced, force);
+          this.#checkLabels(replaced, labels);
           if (replaced === source && images.get(source)?.id !== image.record.id)
             throw changedMeanwhile(source);
         };
@@ -201,9 +201,23 @@ export class ImageOperations {
   async replace<T>(name: string, task: string, models: string[], work: () => Promise<T>): Promise<T> {
     const target = imageName(name);
     return await this.#locks.hold(target, task, async () => {
-      const there = this.#parts.images.get(target);
-      if (there) this.checkModels(there, models);
+      this.#checkModels(target, models);
       return await work();
+    });
+  }
+
+  /**
+   * Brings in an image as it is. Nodes that run on one that it replaces go on with that until they boot again: `outdated`
+   * names them. `source` is that of `ImageStore.import`. Throws `image.busy`, and `image.inUse` as `replace` does.
+   */
+  async import(source: ImportParams): Promise<{ image: ImageRecord; outdated: string[] }> {
+    const { images } = this.#parts;
+    const name = imageName(source.name);
+    return await this.#locks.hold(name, 'image import', async () => {
+      const before = images.get(name)?.id;
+      const image = await images.import({ ...source, check: (labels) => this.#checkLabels(name, labels) });
+      const isOther = before !== undefined && before !== image.id;
+      return { image, outdated: isOther ? this.#running(name).map((node) => node.name) : [] };
     });
   }
 
@@ -218,7 +232,8 @@ export class ImageOperations {
       images.checkName(name, force);
       this.#checkConsent(name, force);
       const before = images.get(name)?.id;
-      const image = await images.import({ ...control, ...source, name, force });
+      const check = (labels: Record<string, string>): void => this.#checkLabels(name, labels);
+      const image = await images.import({ ...control, ...source, name, force, check });
       if (image.id === before) return { image, changed: false, rebooted: [] };
       return { image, changed: true, rebooted: await this.#reboot(name) };
     };
@@ -305,8 +320,13 @@ export class ImageOperations {
     if (running.length > 0 && !force) throw wouldReboot(running);
   }
 
+  #checkLabels(name: string, labels: Record<string, string>): void {
+    this.#checkModels(name, imageModels(labels));
+  }
+
   /** Nodes that use an image must be able to boot it afterwards: throws `image.inUse`. */
-  checkModels({ name, models }: ImageRecord, wanted: string[]): void {
+  #checkModels(name: string, wanted: string[]): void {
+    const models = this.#parts.images.get(name)?.models ?? [];
     const lost = this.#users(name).filter(({ model }) => models.includes(model) && !wanted.includes(model));
     if (lost.length === 0) return;
     const nodes = lost.map((node) => `${node.name} (${node.model})`).join(', ');

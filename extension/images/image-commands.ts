@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import * as z from 'zod';
+import { outdatedSentence } from '../../backend/api/clone-rules.ts';
 import { buildDefaultImages } from '../../backend/api/default-images.ts';
 import type { ImageInfo } from '../../backend/api/image.ts';
 import { BootyardError } from '../../backend/errors.ts';
@@ -9,6 +10,7 @@ import type { Parts } from '../features.ts';
 import { nameList } from '../nodes/node-names.ts';
 import { registerCommands } from '../ui/commands.ts';
 import { inView, withProgress } from '../ui/progress.ts';
+import { said } from '../ui/said.ts';
 import { imageNameFor } from './image-row.ts';
 import { askImageName, bootTarget, targetImages } from './image-targets.ts';
 
@@ -47,6 +49,8 @@ export function registerImageCommands(parts: Parts): vscode.Disposable {
       connection.call('image.import', { path, name, force }, task),
     );
     for (const warning of image.warnings) void vscode.window.showWarningMessage(`${name}: ${warning}`);
+    const outdated = outdatedSentence(image.name, image.outdated);
+    if (outdated !== undefined) said(outdated);
     return image;
   }
 

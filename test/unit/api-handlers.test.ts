@@ -64,10 +64,6 @@ beforeEach(() => {
     images: {
       list: () => ['used', 'free', 'spare'].map(image),
       unnamed: () => [image('')],
-      import: (params) => {
-        params.warn('No.');
-        return Promise.resolve(image(params.name));
-      },
       transfer: unused,
       remove: (name) => void removed.push(name),
     },
@@ -80,7 +76,13 @@ beforeEach(() => {
     },
     shells: { open: unused, hold: unused, diff: unused, save: unused },
     operations: {
-      checkModels: unused,
+      import: (params) => {
+        params.warn?.('No.');
+        return Promise.resolve({
+          image: { ...image(params.name), layers: [], architecture: '', models: [] },
+          outdated: ['n1'],
+        });
+      },
       checkIdle: (name) => {
         if (name === busy) throw new Error('is already running');
       },
@@ -170,6 +172,7 @@ describe('image calls', () => {
       name: 'new',
       inUse: false,
       warnings: ['No.'],
+      outdated: ['n1'],
     });
     expect(changes).toBe(1);
   });

@@ -180,6 +180,48 @@ describe('one task at a time', () => {
   });
 });
 
+describe('an image that comes from elsewhere', () => {
+  const source = (labels: Record<string, string>, force = true) => ({
+    path: made.put('other.tar', tarOf([file('etc/motd', 'other')])),
+    ...{ name: 'box:latest', labels, force },
+  });
+  const forPc = { 'walt.node.models': 'pc-x86-64' };
+
+  test('takes the place of one with consent; nodes that run on that are named, and go on', async () => {
+    nodes = [uses('a', 'booted'), uses('b', 'off'), uses('c', 'booting'), uses('d', 'booted', 'other')];
+    await expect(operations.import(source(forPc, false))).rejects.toThrow(
+      "Error: Image 'box' already exists.",
+    );
+    const other = source(forPc);
+    const { image, outdated } = await operations.import(other);
+    expect([outdated, rebooted]).toEqual([['a', 'c'], []]);
+    expect(store.get('box')?.id).toBe(image.id);
+    expect(await textOf(store, 'box', 'etc/motd')).toBe('other');
+    expect(await operations.import(other)).toMatchObject({ image: { id: image.id }, outdated: [] });
+  });
+
+  test('is refused where a node that uses the name could not boot it, however it comes', async () => {
+    nodes = [uses('vnode1', 'off')];
+    const arm = { 'walt.node.models': 'qemu-arm-64' };
+    const sentence = 'it would not be compatible with vnode1 (pc-x86-64).';
+    await expect(operations.import(source(arm))).rejects.toThrow(sentence);
+    await expect(operations.bringIn(source(arm), true, control)).rejects.toThrow(sentence);
+    await operations.import({ ...source(arm), name: 'arm' });
+    const squash = operations.squash('arm', 'box', true, control);
+    await expect(squash).rejects.toThrow(sentence);
+    expect(await textOf(store, 'box', 'etc/motd')).toBe('welcome');
+    nodes = [];
+    await operations.import(source(arm));
+  });
+
+  test('waits for who changes the image', async () => {
+    const editing = operations.beginEdit('box', 'image shell');
+    await expect(operations.import(source(forPc))).rejects.toMatchObject({ code: 'image.busy' });
+    editing.release();
+    await operations.import(source(forPc));
+  });
+});
+
 test('an image of 128 layers takes no more, and can be squashed', async () => {
   await importLayers(store, made.home, manyLayers(128), 'full');
   const add = async (): Promise<unknown> => {
