@@ -24,11 +24,11 @@ export function logHandlers(logs: LogActions): Pick<ServedHandlers, keyof typeof
     return history === 'none' ? undefined : parseRange(history, Date.now(), checkpoints.timeOf);
   };
   return {
-    'log.read': ({ history, ...query }, context) => {
+    'log.read': ({ history, raw, ...query }, context) => {
       const ending = new AbortController();
       const pages = reader.read({ ...query, history: range(history) }, ending.signal);
       const stream = context.openStream();
-      void send(pages, stream, ending);
+      void send(pages, { stream, raw }, ending);
       return { stream: stream.id };
     },
     'log.count': ({ history, ...query }) => {
@@ -49,13 +49,13 @@ export function logHandlers(logs: LogActions): Pick<ServedHandlers, keyof typeof
 /** Hands pages over at the reader's pace, until there are no more or it goes away. */
 async function send(
   pages: AsyncIterable<LogRecord[]>,
-  stream: ByteStream,
+  { stream, raw }: { stream: ByteStream; raw: boolean },
   ending: AbortController,
 ): Promise<void> {
   let goOn = (): void => undefined;
   stream.onDrain(() => goOn());
   const put = async (records: LogRecord[]): Promise<void> => {
-    if (stream.write(encodeRecords(records))) return;
+    if (stream.write(encodeRecords(records, raw))) return;
     await new Promise<void>((resolve) => (goOn = resolve));
   };
   stream.onClose(() => {
@@ -81,7 +81,7 @@ function* parts(page: readonly LogRecord[]): Generator<LogRecord[]> {
   let bytes = 0;
   for (const record of page) {
     part.push(record);
-    bytes += record.line.length;
+    bytes += record.line.length + (record.raw?.length ?? 0);
     if (bytes < PART_BYTES) continue;
     yield part;
     part = [];

@@ -17,6 +17,8 @@ const Frame = z.object({
   /** text, or base64 of bytes that are no UTF-8 */
   l: z.string().optional(),
   b: z.string().optional(),
+  /** base64 of what a line of a serial line was made of, if that is asked for */
+  r: z.string().optional(),
 });
 /** A byte of a line takes six in JSON when it is a control character. */
 const MAX_FRAME = 1024 * 1024;
@@ -31,13 +33,15 @@ export function isoTime(time: number): string {
   return new Date(time / 1000).toISOString().replace(/\d{3}Z$/, `${micros}Z`);
 }
 
-export function encodeRecords(records: readonly LogRecord[]): Buffer {
-  return Buffer.from(records.map((record) => `${JSON.stringify(frame(record))}\n`).join(''));
+/** `withRaw`: with what lines of serial lines were made of */
+export function encodeRecords(records: readonly LogRecord[], withRaw = false): Buffer {
+  return Buffer.from(records.map((record) => `${JSON.stringify(frame(record, withRaw))}\n`).join(''));
 }
 
-function frame({ id, time, issuer, stream, line }: LogRecord): z.infer<typeof Frame> {
+function frame({ id, time, issuer, stream, line, raw }: LogRecord, withRaw: boolean): z.infer<typeof Frame> {
   const content = isUtf8(line) ? { l: textOf(line) } : { b: Buffer.from(line).toString('base64') };
-  return { n: id, t: time, i: issuer, s: stream, ...content };
+  const made = withRaw && raw ? { r: Buffer.from(raw).toString('base64') } : {};
+  return { n: id, t: time, i: issuer, s: stream, ...content, ...made };
 }
 
 /** As `eachLine`, for the stream of `log.read`. */
@@ -51,13 +55,14 @@ export function eachRecord(
 
 function decodeRecord(line: Buffer): LogRecord {
   try {
-    const { n, t, i, s, l, b } = Frame.parse(JSON.parse(line.toString()));
+    const { n, t, i, s, l, b, r } = Frame.parse(JSON.parse(line.toString()));
     return {
       id: n,
       time: t,
       issuer: i,
       stream: s,
       line: b === undefined ? Buffer.from(l ?? '') : Buffer.from(b, 'base64'),
+      ...(r !== undefined && { raw: Buffer.from(r, 'base64') }),
     };
   } catch {
     throw new BootyardError(

@@ -44,6 +44,8 @@ export const logMethods = {
         })
         .optional(),
       realtime: z.boolean().default(false),
+      /** also the bytes that lines of serial lines were made of */
+      raw: z.boolean().default(false),
     }),
     z.object({ stream: z.number() }),
   ),

@@ -20,6 +20,7 @@ export interface FilterOptions {
 }
 export interface ShowLogOptions extends FilterOptions {
   realtime?: boolean;
+  raw?: boolean;
   history: string;
 }
 export interface WaitOptions extends FilterOptions {
@@ -40,12 +41,18 @@ export async function showLogs(
   regexp: string | undefined,
   options: ShowLogOptions,
 ): Promise<void> {
-  const { realtime = false, history } = options;
+  const { realtime = false, history, raw = false } = options;
   if (!realtime && history === 'none') {
     throw new UsageError('You must specify at least 1 of the options --realtime and --history.');
   }
-  const query = { ...filter(options), ...(regexp === undefined ? {} : { regexp }), history, realtime };
-  const print = printer(options);
+  if (raw && (options.json || options.format !== undefined || process.stdout.isTTY)) {
+    throw new UsageError(
+      '--raw writes bytes into a file or a pipe, not to a terminal, and has neither --json nor --format.',
+    );
+  }
+  const wanted = { ...filter(options), ...(regexp === undefined ? {} : { regexp }), history, realtime };
+  const query = { ...wanted, raw };
+  const print = raw ? putRaw : printer(options);
   await session.withLab(async (lab) => {
     if (await isTooMuch(lab, query)) return;
     const message = await follow(lab, query, lab.signal, print);
@@ -157,7 +164,16 @@ function jsonOf({ time, issuer, stream, line }: LogRecord): object {
   };
 }
 
-async function put(line: Buffer): Promise<void> {
-  if (!process.stdout.write(Buffer.concat([line, NEWLINE]))) await once(process.stdout, 'drain');
+/** What a line was made of. */
+function putRaw({ line, raw }: LogRecord): Promise<void> {
+  return write(raw ?? Buffer.concat([line, NEWLINE]));
+}
+
+function put(line: Buffer): Promise<void> {
+  return write(Buffer.concat([line, NEWLINE]));
+}
+
+async function write(bytes: Uint8Array): Promise<void> {
+  if (!process.stdout.write(bytes)) await once(process.stdout, 'drain');
 }
 const NEWLINE = Buffer.from('\n');

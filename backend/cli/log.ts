@@ -13,6 +13,10 @@ export function addLogCommands(program: Command, session: Session): void {
     .argument('[regexp]', REGEXP)
     .option('--realtime', 'print lines as they come, until ctrl-C')
     .option(
+      '--raw',
+      'write bytes as they came, those of serial consoles (stream virtualconsole) with all that is no text, and nothing else',
+    )
+    .option(
       '--history <range>',
       'full, none, or [start]:[end] with checkpoints or times before now, such as -40s, -5m, -1h, -10d',
       'none',

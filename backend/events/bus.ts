@@ -84,6 +84,8 @@ export interface LogEvent extends Subject {
   line: string;
   /** the line as it came, where it is not the UTF-8 of `line` */
   bytes?: Uint8Array;
+  /** of a serial line, whose text `line` is: all bytes since the line before, ends of lines with them */
+  raw?: Uint8Array;
   /** ms since the epoch */
   timestamp: number;
 }

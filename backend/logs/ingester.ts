@@ -59,7 +59,7 @@ export class LogIngester {
     for (const follower of this.#followers) follower();
   }
 
-  #add({ node, client, stream, line, bytes, timestamp }: LogEvent): void {
+  #add({ node, client, stream, line, bytes, raw, timestamp }: LogEvent): void {
     const issuer = node ?? client ?? SERVER;
     this.#pending.push({
       issuer,
@@ -67,6 +67,7 @@ export class LogIngester {
       stream,
       time: Math.round(timestamp * 1000),
       line: (bytes ?? Buffer.from(line)).subarray(0, MAX_LINE),
+      ...(raw && { raw }),
     });
     if (this.#pending.length >= BATCH) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), this.#followers.size > 0 ? LIVE_DELAY_MS : DELAY_MS);

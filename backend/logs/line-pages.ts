@@ -8,6 +8,7 @@ export interface Place {
 export interface StoredLine extends Place {
   stream: number;
   line: Uint8Array;
+  raw?: Uint8Array;
 }
 /** Lines of one stream: those of a time (us, both ends included) up to a line, after a place in the order of reading. */
 export interface PageOf {
@@ -21,7 +22,7 @@ export interface PageOf {
   limit: number;
 }
 
-export const LINES = 'SELECT id, stream, time, line FROM log_lines WHERE';
+export const LINES = 'SELECT id, stream, time, line, raw FROM log_lines WHERE';
 
 /** Lines that one statement looks through for a text: some ms. */
 const WINDOW = 20_000;
@@ -101,11 +102,12 @@ function bounds(
 }
 
 export function storedLine(row: Record<string, unknown>): StoredLine {
-  const { id, stream, time, line } = row;
+  const { id, stream, time, line, raw } = row;
   return {
     id: Number(id),
     stream: Number(stream),
     time: Number(time),
     line: line instanceof Uint8Array ? line : new Uint8Array(),
+    ...(raw instanceof Uint8Array && { raw }),
   };
 }

@@ -34,6 +34,8 @@ export interface LogRecord extends Place {
   issuer: string;
   stream: string;
   line: Uint8Array;
+  /** of a serial line: all bytes since the line before */
+  raw?: Uint8Array;
 }
 export interface ReaderParts {
   store: LogStore;
@@ -169,9 +171,12 @@ export class LogReader {
     if (lines.length === 0) return [];
     const { store, nodes } = this.#parts;
     const streams = new Map(store.streams().map((stream) => [stream.id, stream]));
-    return lines.flatMap(({ id, stream: number, time, line }) => {
+    return lines.flatMap(({ id, stream: number, time, line, raw }) => {
       const stream = streams.get(number);
-      return stream ? { id, time, issuer: issuerName(stream, nodes), stream: stream.name, line } : [];
+      const issuer = stream && issuerName(stream, nodes);
+      return stream && issuer !== undefined
+        ? { id, time, issuer, stream: stream.name, line, ...(raw && { raw }) }
+        : [];
     });
   }
 }

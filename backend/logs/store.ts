@@ -25,6 +25,8 @@ export interface NewLine {
   stream: string;
   time: number;
   line: Uint8Array;
+  /** what the line was made of, where that is not the line and its newline */
+  raw?: Uint8Array;
 }
 export interface LogTotals {
   lines: number;
@@ -45,7 +47,9 @@ export class LogStore {
   constructor(database: Database) {
     this.#database = database;
     const { sqlite } = database;
-    this.#insert = sqlite.prepare('INSERT INTO log_lines (id, stream, time, line) VALUES (?, ?, ?, ?)');
+    this.#insert = sqlite.prepare(
+      'INSERT INTO log_lines (id, stream, time, line, raw) VALUES (?, ?, ?, ?, ?)',
+    );
     this.pages = new LinePages(sqlite);
     this.#since = sqlite.prepare(`${LINES} id > ? ORDER BY id LIMIT ?`);
     this.#lastId = Number(sqlite.prepare('SELECT max(id) AS id FROM log_lines').get()?.id ?? 0);
@@ -66,11 +70,11 @@ export class LogStore {
     let id = this.#lastId;
     try {
       this.#database.quickTransaction(() => {
-        for (const { line, time, ...source } of lines) {
+        for (const { line, raw, time, ...source } of lines) {
           const { stream, isOverflow } = this.#streamOf(source);
           const kept = isOverflow ? Buffer.concat([Buffer.from(`${source.stream}: `), line]) : line;
-          this.#insert.run(++id, stream, time, kept);
-          bytes += kept.length + ROW_BYTES;
+          this.#insert.run(++id, stream, time, kept, raw ?? null);
+          bytes += kept.length + (raw?.length ?? 0) + ROW_BYTES;
         }
         this.#count(lines.length, bytes);
       });
@@ -102,7 +106,7 @@ export class LogStore {
   /** Removes lines of before a time (us), at most `limit`; answers how many. */
   removeBefore(time: number, limit: number): number {
     const old = this.#database.sqlite.prepare(
-      'SELECT id, length(line) AS bytes FROM log_lines WHERE stream = ? AND time < ? ORDER BY time LIMIT ?',
+      'SELECT id, length(line) + ifnull(length(raw), 0) AS bytes FROM log_lines WHERE stream = ? AND time < ? ORDER BY time LIMIT ?',
     );
     const rows: Record<string, unknown>[] = [];
     for (const { id } of this.streams()) {
@@ -114,7 +118,7 @@ export class LogStore {
   /** Removes the lines that came first, as many as take `bytes`, at most `limit`; answers how many. */
   removeFirst(bytes: number, limit: number): number {
     const first = this.#database.sqlite.prepare(
-      'SELECT id, length(line) AS bytes FROM log_lines ORDER BY id LIMIT ?',
+      'SELECT id, length(line) + ifnull(length(raw), 0) AS bytes FROM log_lines ORDER BY id LIMIT ?',
     );
     const rows: Record<string, unknown>[] = [];
     let found = 0;
@@ -155,7 +159,7 @@ export class LogStore {
       .run(lines, bytes);
   }
 
-  #streamOf(source: Omit<NewLine, 'time' | 'line'>): { stream: number; isOverflow: boolean } {
+  #streamOf(source: Omit<NewLine, 'time' | 'line' | 'raw'>): { stream: number; isOverflow: boolean } {
     const known = this.#streams.get(key(source.issuer, source.stream));
     if (known) return { stream: known.id, isOverflow: false };
     const isOverflow = (this.#counts.get(source.issuer) ?? 0) >= STREAMS_PER_ISSUER;
@@ -165,7 +169,7 @@ export class LogStore {
     return { stream: stream.id, isOverflow };
   }
 
-  #addStream({ issuer, issuerName, stream: name }: Omit<NewLine, 'time' | 'line'>): LogStream {
+  #addStream({ issuer, issuerName, stream: name }: Omit<NewLine, 'time' | 'line' | 'raw'>): LogStream {
     const { lastInsertRowid } = this.#database.sqlite
       .prepare('INSERT INTO log_streams (issuer, issuer_name, name) VALUES (?, ?, ?)')
       .run(issuer, issuerName, name);

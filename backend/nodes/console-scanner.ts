@@ -2,6 +2,8 @@ import { LineBudget } from '../protocols/line-budget.ts';
 
 /** Bytes of a line that are looked at; what comes after is passed over until the line ends. */
 const MAX_LINE = 1024;
+/** Bytes from which on they are handed over though no line has ended. */
+const MAX_RAW = 64 * 1024;
 /** Of lines that mean something, and of all. */
 const EVENTS = { perSecond: 50, burst: 400 };
 const LINES = { perSecond: 1000, burst: 10_000 };
@@ -37,6 +39,10 @@ const MEANINGFUL: readonly RegExp[] = [
 const PROMPT = /(^|\s)login: ?$/;
 
 const ESC = 0x1b;
+const NOTHING = new Uint8Array();
+
+/** A line's text, and all bytes since the line before; together the bytes of all lines are what was fed. */
+export type TakeText = (line: string, raw: Uint8Array) => void;
 type State = 'text' | 'escape' | 'charset' | 'csi' | 'string';
 
 /**
@@ -45,7 +51,8 @@ type State = 'text' | 'escape' | 'charset' | 'csi' | 'string';
  */
 export class ConsoleScanner {
   readonly #onLine: (line: string) => void;
-  readonly #onText: (line: string) => void;
+  readonly #onText: TakeText;
+  readonly #keepsRaw: boolean;
   readonly #events: LineBudget;
   readonly #lines: LineBudget;
   readonly #line = new Uint8Array(MAX_LINE);
@@ -53,21 +60,39 @@ export class ConsoleScanner {
   #length = 0;
   #state: State = 'text';
   #leftOut = 0;
+  /** bytes that no line has had yet: of earlier pieces, and of this one from `#from` to `#at` */
+  #raw: Uint8Array[] = [];
+  #rawLength = 0;
+  #piece: Uint8Array = NOTHING;
+  #from = 0;
+  #at = 0;
   #prompted = false;
 
-  /** `onLine` takes lines that mean something, `onText` all. */
+  /** `onLine` takes lines that mean something, `onText` all, with their bytes where `keepsRaw`. */
   constructor(
     onLine: (line: string) => void,
-    { now, onText = () => undefined }: { now?: () => number; onText?: (line: string) => void } = {},
+    {
+      now,
+      onText = () => undefined,
+      keepsRaw = false,
+    }: { now?: () => number; onText?: TakeText; keepsRaw?: boolean } = {},
   ) {
     this.#onLine = onLine;
     this.#onText = onText;
+    this.#keepsRaw = keepsRaw;
     this.#events = new LineBudget(EVENTS, now);
     this.#lines = new LineBudget(LINES, now);
   }
 
   feed(bytes: Uint8Array): void {
-    for (const byte of bytes) this.#byte(byte);
+    [this.#piece, this.#from, this.#at] = [bytes, 0, 0];
+    while (this.#at < bytes.length) {
+      const byte = bytes[this.#at++] ?? 0;
+      // Both end the same line.
+      if (byte === 0x0d && bytes[this.#at] === 0x0a) this.#at++;
+      this.#byte(byte);
+    }
+    this.#keepRest();
     if (this.#length > 0 && !this.#prompted && this.#state === 'text') {
       const text = this.#text();
       if (PROMPT.test(text)) {
@@ -81,6 +106,7 @@ export class ConsoleScanner {
   end(): void {
     this.#state = 'text';
     this.#endLine();
+    if (this.#rawLength > 0) this.#tellRaw();
   }
 
   #byte(byte: number): void {
@@ -146,9 +172,36 @@ export class ConsoleScanner {
       this.#leftOut++;
       return;
     }
-    if (this.#leftOut > 0) this.#onText(`[${this.#leftOut} lines were left out]`);
+    if (this.#leftOut > 0) this.#onText(this.#gap(), NOTHING);
+    this.#onText(line, this.#takeRaw());
+  }
+
+  #gap(): string {
+    const leftOut = this.#leftOut;
     this.#leftOut = 0;
-    this.#onText(line);
+    return leftOut > 0 ? `[${leftOut} lines were left out]` : '';
+  }
+
+  /** Bytes without a line: too many for one, or of lines that are left out or empty. */
+  #tellRaw(): void {
+    this.#onText(this.#gap(), this.#takeRaw());
+  }
+
+  #keepRest(): void {
+    if (this.#keepsRaw && this.#at > this.#from) {
+      const rest = this.#piece.slice(this.#from, this.#at);
+      this.#raw.push(rest);
+      this.#rawLength += rest.length;
+    }
+    [this.#piece, this.#from, this.#at] = [NOTHING, 0, 0];
+    if (this.#rawLength >= MAX_RAW) this.#tellRaw();
+  }
+
+  #takeRaw(): Uint8Array {
+    if (!this.#keepsRaw) return NOTHING;
+    const raw = Buffer.concat([...this.#raw, this.#piece.subarray(this.#from, this.#at)]);
+    [this.#raw, this.#rawLength, this.#from] = [[], 0, this.#at];
+    return raw;
   }
 }
 

@@ -4,7 +4,7 @@ import { ConsoleArchive } from './console-archive.ts';
 import { ConsoleLog } from './console-log.ts';
 import { type ConsolePage, ConsolePages } from './console-page.ts';
 import { ConsolePlayer, type Replay } from './console-replay.ts';
-import { ConsoleScanner } from './console-scanner.ts';
+import { ConsoleScanner, type TakeText } from './console-scanner.ts';
 import { sendConsoleText, type TextWanted } from './console-text.ts';
 import { LineSender } from './line-sender.ts';
 
@@ -25,8 +25,8 @@ export interface ConsoleParts {
   socket: string;
   /** a line that means something */
   onLine: (line: string) => void;
-  /** every line, without what a terminal would obey; not all of them when they are too many */
-  onText: (line: string) => void;
+  /** every line, without what a terminal would obey, not all of them when they are too many; and all bytes */
+  onText: TakeText;
   /** the guest has written something */
   onOutput: () => void;
 }
@@ -56,7 +56,7 @@ export class NodeConsole {
     this.#log = new ConsoleLog(parts.logFile);
     this.#pages = new ConsolePages(this.#log);
     this.#archive = new ConsoleArchive(parts.logFile);
-    this.#scanner = new ConsoleScanner(parts.onLine, { onText: parts.onText });
+    this.#scanner = new ConsoleScanner(parts.onLine, { onText: parts.onText, keepsRaw: true });
     this.#scanned = this.#log.end;
     this.#log.onChange(() => this.#grown());
   }
@@ -72,8 +72,13 @@ export class NodeConsole {
       this.#archive.keep(this.#parts.logFile);
       this.#log.clear();
     }
-    if (!isFirst || !fresh) this.#log.divide(divider);
     this.#scanner.end();
+    if (!isFirst || !fresh) {
+      // It is none of what the guest sends.
+      this.#scanned = Infinity;
+      this.#log.divide(divider);
+      this.#parts.onText(`--- ${divider} ---`, new Uint8Array());
+    }
     this.#scanned = this.#log.end;
   }
 
@@ -183,6 +188,8 @@ export class NodeConsole {
   #grown(): void {
     for (;;) {
       const part = this.#log.read(this.#scanned, CHUNK);
+      const lost = part.position - this.#scanned;
+      if (lost > 0) this.#parts.onText(`[${lost} bytes were left out]`, new Uint8Array());
       this.#scanned = part.position + part.bytes.length;
       if (part.bytes.length === 0) break;
       this.#scanner.feed(part.bytes);

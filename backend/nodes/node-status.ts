@@ -73,11 +73,11 @@ export class NodeStatus {
     });
   }
 
-  /** A line of the node's serial line, for its log. */
-  publishConsole(line: string): void {
+  /** A line of the node's serial line, for its log; `raw`: the bytes that it is made of. */
+  publishConsole(line: string, raw: Uint8Array): void {
     const { mac, ip } = this.#record;
-    const stream = 'virtualconsole';
-    this.#parts.bus.publish({ kind: 'log', node: mac, client: ip, stream, line, timestamp: Date.now() });
+    const logged = { stream: 'virtualconsole', line, raw, timestamp: Date.now() };
+    this.#parts.bus.publish({ kind: 'log', node: mac, client: ip, ...logged });
   }
 
   /** What the node's user should know of a boot that goes on all the same. */

@@ -79,7 +79,7 @@ export class NodeSupervisor {
       socket: this.#place.consoleSocket,
       onLine: (line) =>
         parts.bus.publish({ kind: 'console', node: record.mac, client: record.ip, line: line.slice(0, 500) }),
-      onText: (line) => this.#status.publishConsole(line),
+      onText: (line, raw) => this.#status.publishConsole(line, raw),
       onOutput: () => this.#journal.output(),
     });
     this.#journal = new BootJournal(record, parts, {

@@ -12,6 +12,7 @@ export const migrations: readonly Migration[] = [
   logs,
   bootReads,
   bootExplanations,
+  rawLines,
 ];
 
 function nodesLeasesAndBoots(sqlite: DatabaseSync): void {
@@ -153,4 +154,9 @@ function bootReads(sqlite: DatabaseSync): void {
 /** JSON object: why the boot stopped, or what ended its machine later. */
 function bootExplanations(sqlite: DatabaseSync): void {
   sqlite.exec('ALTER TABLE boots ADD COLUMN explanation TEXT');
+}
+
+/** What a line of a serial line was made of; NULL: the line and its newline. */
+function rawLines(sqlite: DatabaseSync): void {
+  sqlite.exec('ALTER TABLE log_lines ADD COLUMN raw BLOB');
 }

@@ -1,5 +1,8 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TestLab } from '../support/lab.ts';
+import { repository, TestLab } from '../support/lab.ts';
 import { isLong } from '../support/long.ts';
 
 describe.runIf(isLong)('what programs of a node log', () => {
@@ -17,6 +20,28 @@ describe.runIf(isLong)('what programs of a node log', () => {
     await lab.bootyard('log', 'wait', ...found, '^END$');
     return await lab.bootyard('log', 'show', '--history', 'full', '--format', '{line}', '--streams', streams);
   }
+
+  test('the console is in the log line by line as text, and byte for byte', async () => {
+    const odd = String.raw`\033[1modd\033[0m \377\303(\000 end\n`;
+    await lab.inNode('vnode1', `printf '${odd}' >/dev/console; printf 'no end' >/dev/console`);
+    const streams = ['--streams', '^virtualconsole$'];
+    await lab.bootyard('log', 'wait', '--time-margin', '60', '--timeout', '60', ...streams, 'odd .* end$');
+    // The next line ends the one that has no end.
+    await lab.inNode('vnode1', 'echo last >/dev/console');
+    await lab.bootyard('log', 'wait', '--time-margin', '60', '--timeout', '60', ...streams, 'last$');
+    const show = `bin/bootyard log show --history full --raw --streams '^virtualconsole$'`;
+    const file = join(lab.home, 'console');
+    const options = { env: lab.env, cwd: repository };
+    execFileSync(
+      'sh',
+      ['-c', `${show} >${file}; bin/bootyard node console vnode1 --save ${file}.sent`],
+      options,
+    );
+    const [logged, sent] = [readFileSync(file), readFileSync(`${file}.sent`)];
+    expect(logged.includes(Buffer.from('\x1b[1modd\x1b[0m \xff\xc3(\0 end\r\nno end', 'latin1'))).toBe(true);
+    expect(logged.length).toBeGreaterThan(5000);
+    expect(sent.subarray(0, logged.length).equals(logged)).toBe(true);
+  });
 
   test('walt-log-monitor gives a command a terminal, and logs what it prints', async () => {
     const program = 'test -t 1 && test -t 2 && echo "out $(readlink /proc/$$/fd/1)"; echo err >&2; exit 3';

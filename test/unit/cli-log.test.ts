@@ -42,6 +42,27 @@ function watching(...args: string[]): { outcome: Promise<Outcome>; started: Prom
   return { outcome: log(...args), started: asked.promise };
 }
 
+test('log show --raw writes the bytes of a console, and those of lines, and nothing else', async () => {
+  const stream = 'virtualconsole';
+  const raw = Buffer.from('\x1b[32m\xff\0ok\r\n', 'latin1');
+  logs.put('ok', { stream, raw });
+  logs.put('[1 lines were left out]', { stream, raw: Buffer.alloc(0) });
+  logs.put('no end', { stream, raw: Buffer.from('no end') });
+  logs.put('an app', { timestamp: Date.now() + 10 });
+  const all = ['show', '--history', 'full'];
+  expect((await log(...all, '--format', '{line}')).stdout).toBe(
+    'ok\n[1 lines were left out]\nno end\nan app\n',
+  );
+  const { stdout, code } = await log(...all, '--raw');
+  expect([code, stdout]).toEqual([0, '\x1b[32m\ufffd\0ok\r\nno endan app\n']);
+  expect((await log(...all, '--raw', '--streams', stream, '^ok$')).stdout).toBe('\x1b[32m\ufffd\0ok\r\n');
+  for (const other of [['--json'], ['--format', 'x']]) {
+    const refused = await log(...all, '--raw', ...other);
+    expect([refused.code, refused.stdout]).toEqual([2, '']);
+    expect(refused.stderr).toContain('--raw writes bytes into a file or a pipe');
+  }
+});
+
 test('log show --history prints lines as WalT does, and their bytes as they came', async () => {
   const time = new Date(2026, 10, 22, 7, 8, 9, 5).getTime() + 0.25;
   logs.put('caf\u00e9', { timestamp: time });

@@ -51,6 +51,36 @@ describe('lines that mean something', () => {
     expect(flood).toHaveLength(10_000);
   });
 
+  test('all bytes are there, whatever they are and in whatever pieces they come', () => {
+    const sent = Buffer.concat([
+      Buffer.from(BOOT),
+      Buffer.from('\r\n\r\n\0\xff\xc3(\b\x1b]0;title\n10%\r20%\r\n\n', 'latin1'),
+      Buffer.from('x'.repeat(150_000)),
+      Buffer.from(`${'y\n'.repeat(50_000)}no end`),
+    ]);
+    const told = (pieces: Uint8Array[]): { raw: Uint8Array[]; text: string[] } => {
+      const [raw, text]: [Uint8Array[], string[]] = [[], []];
+      const scanner = new ConsoleScanner(() => undefined, {
+        now: () => 0,
+        keepsRaw: true,
+        onText: (line, bytes) => void (text.push(line), raw.push(bytes)),
+      });
+      for (const piece of pieces) scanner.feed(piece);
+      scanner.end();
+      return { raw, text };
+    };
+    const split = Array.from({ length: sent.length / 7 + 1 }, (_, at) => sent.subarray(at * 7, at * 7 + 7));
+    for (const pieces of [[sent], split]) {
+      const { raw, text } = told(pieces);
+      expect(Buffer.concat(raw).equals(sent)).toBe(true);
+      expect(text).toContain('[    0.000000] Linux version 6.1.0-x (gcc)');
+      // Lines that are too many are not text, but bytes.
+      expect(text.filter((line) => line === 'y').length).toBeLessThan(10_000);
+      expect(text.at(-1)).toMatch(/^\[\d+ lines were left out\]$/);
+    }
+    expect(Math.max(...told(split).raw.map(({ length }) => length))).toBeLessThan(64 * 1024 + 8);
+  });
+
   test('a prompt counts once, and only where a line ends with it', () => {
     expect(scan(['n1 login: ', 'root', '\r\n', 'Last login: never\r\n', 'n1 login: '])).toEqual([
       'n1 login:',
@@ -191,6 +221,30 @@ describe('the console', () => {
     expect(all.text).not.toContain('more');
     console_.close('gone');
     expect([fresh.ended, slow.ended, all.ended]).toEqual(['gone', 'gone', undefined]);
+  });
+
+  test('lines come with the bytes that they are made of, without the dividers between power-ons', async () => {
+    writeFileSync(file, 'before\n');
+    const told: [string, string][] = [];
+    const onText = (line: string, raw: Uint8Array): void =>
+      void told.push([line, Buffer.from(raw).toString('latin1')]);
+    const nothing = (): void => undefined;
+    const console_ = new NodeConsole({
+      ...{ logFile: file, socket: join(folder, 'tty'), onLine: nothing, onText, onOutput: nothing },
+    });
+    const sent = '\x1b[1mbold\x1b[0m \xe9\0\r\nno end';
+    appendFileSync(file, Buffer.from(sent, 'latin1'));
+    await vi.waitFor(() => expect(told).toHaveLength(1));
+    console_.begin('n1 boots again', false);
+    appendFileSync(file, 'next\r\n');
+    await vi.waitFor(() => expect(told).toHaveLength(4));
+    console_.close();
+    expect(told).toEqual([
+      ['bold \ufffd', '\x1b[1mbold\x1b[0m \xe9\0\r\n'],
+      ['no end', 'no end'],
+      ['--- n1 boots again ---', ''],
+      ['next', 'next\r\n'],
+    ]);
   });
 
   test('the last of the history begins with a line, or where there is none in it', () => {
