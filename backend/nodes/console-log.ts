@@ -37,12 +37,13 @@ export class ConsoleLog {
   #looked = 0;
   #start = 0;
   #end: number;
+  readonly #missedEnd: number;
 
   constructor(file: string, sizes: ConsoleLogSizes = SIZES) {
     this.#fd = openSync(file, 'a+', 0o600);
     this.#sizes = sizes;
     const { size, mtimeMs } = fstatSync(this.#fd);
-    this.#end = size;
+    this.#end = this.#missedEnd = size;
     this.#times = new ConsoleTimes(`${file}.times`, { size, changedAt: mtimeMs });
     this.#watcher = watch(file, { persistent: false }, () => this.#changed());
     // A watch that fails leaves the poll.
@@ -56,6 +57,11 @@ export class ConsoleLog {
   }
   get end(): number {
     return this.#end;
+  }
+
+  /** What had come when this was made, and nobody had looked at: two positions. */
+  get missed(): { from: number; to: number } {
+    return { from: this.#times.seen, to: this.#missedEnd };
   }
 
   /** Calls when there is more to read, or when the file began anew. Returns what ends this. */

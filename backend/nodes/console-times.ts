@@ -17,6 +17,8 @@ const MOST = 65_536;
  * nobody read counts as printed when the log was last written to.
  */
 export class ConsoleTimes {
+  /** how much of the log whoever read it before has seen, in bytes */
+  readonly seen: number;
   readonly #fd: number;
   readonly #most: number;
   #count: number;
@@ -30,6 +32,7 @@ export class ConsoleTimes {
     const known = believable(this.all(), size);
     this.#rewrite(known);
     const last = known.at(-1);
+    this.seen = last?.end ?? 0;
     if (size > (last?.end ?? 0)) this.grown(size, Math.max(changedAt, last?.at ?? 0));
   }
 

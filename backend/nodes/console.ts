@@ -47,6 +47,7 @@ export class NodeConsole {
   readonly #viewers = new Map<ConsoleViewer, () => void>();
   readonly #players = new Set<ConsolePlayer>();
   #scanned: number;
+  #missed: { from: number; to: number };
   #input: Socket | undefined;
   #retry: NodeJS.Timeout | undefined;
   #connected = false;
@@ -58,6 +59,7 @@ export class NodeConsole {
     this.#archive = new ConsoleArchive(parts.logFile);
     this.#scanner = new ConsoleScanner(parts.onLine, { onText: parts.onText, keepsRaw: true });
     this.#scanned = this.#log.end;
+    this.#missed = this.#log.missed;
     this.#log.onChange(() => this.#grown());
   }
 
@@ -66,6 +68,7 @@ export class NodeConsole {
    * printed before becomes a past one.
    */
   begin(divider: string, fresh: boolean): void {
+    this.#catchUp();
     this.#log.look();
     const isFirst = this.#log.end === this.#log.start;
     if (fresh) {
@@ -84,6 +87,7 @@ export class NodeConsole {
 
   /** The machine runs: its input is wanted, and its output must be taken, or it would wait for us. */
   connect(): void {
+    this.#catchUp();
     this.#connected = true;
     this.#open();
   }
@@ -183,6 +187,21 @@ export class NodeConsole {
     for (const viewer of viewers) viewer.end(message);
     for (const player of this.#players) player.close(message);
     this.#log.close();
+  }
+
+  /** Hands over what was printed while no daemon ran, which means nothing any more. */
+  #catchUp(): void {
+    const scanner = new ConsoleScanner(() => undefined, { onText: this.#parts.onText, keepsRaw: true });
+    let { from } = this.#missed;
+    const { to } = this.#missed;
+    this.#missed = { from: to, to };
+    while (from < to) {
+      const { position, bytes } = this.#log.read(from, Math.min(CHUNK, to - from));
+      if (bytes.length === 0) break;
+      scanner.feed(bytes);
+      from = position + bytes.length;
+    }
+    scanner.end();
   }
 
   #grown(): void {

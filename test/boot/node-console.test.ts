@@ -50,6 +50,11 @@ test('nothing is lost while no daemon runs: it is shown at once, where it belong
   const { text } = await replay('--speed', '1000000');
   expect(text).toBe(await consoleText());
   expect(text).toMatch(/before\r\n[^]*alone1\r\nalone2\r\nalone3\r\n[^]*after\r\n/);
+  const streams = ['--streams', '^virtualconsole$'];
+  await lab.bootyard('log', 'wait', '--time-margin', '60', '--timeout', '60', ...streams, 'after$');
+  const logged = await lab.bootyard('log', 'show', '--history', 'full', '--raw', ...streams);
+  expect(logged.split('alone2\r\n')).toHaveLength(2);
+  expect(logged).toContain('alone1\r\nalone2\r\nalone3\r\n');
 });
 
 test.runIf(isLong)(

@@ -224,7 +224,10 @@ describe('the console', () => {
   });
 
   test('lines come with the bytes that they are made of, without the dividers between power-ons', async () => {
+    // A former daemon has seen the first line.
     writeFileSync(file, 'before\n');
+    open().close();
+    appendFileSync(file, 'missed\n');
     const told: [string, string][] = [];
     const onText = (line: string, raw: Uint8Array): void =>
       void told.push([line, Buffer.from(raw).toString('latin1')]);
@@ -232,6 +235,8 @@ describe('the console', () => {
     const console_ = new NodeConsole({
       ...{ logFile: file, socket: join(folder, 'tty'), onLine: nothing, onText, onOutput: nothing },
     });
+    console_.connect();
+    expect(told.splice(0)).toEqual([['missed', 'missed\n']]);
     const sent = '\x1b[1mbold\x1b[0m \xe9\0\r\nno end';
     appendFileSync(file, Buffer.from(sent, 'latin1'));
     await vi.waitFor(() => expect(told).toHaveLength(1));
