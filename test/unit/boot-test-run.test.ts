@@ -77,6 +77,18 @@ describe('what is not as expected is said at its line', () => {
       ': The boot did not come to booted: it is at dhcp after 0.1 s.',
     ],
     [
+      'servers down',
+      ['timeout: 0.5', 'faults: {serverDown: {at: dhcp, seconds: 9}}'],
+      () => (boots.looks = [{ state: 'booting', stage: 'dhcp' }]),
+      'it is at dhcp after 0.5 s. The file has the servers of the lab down for the node from dhcp on, for 9 s.',
+    ],
+    [
+      'servers that were down',
+      ['timeout: 0.9', 'faults: {serverDown: {at: dhcp, seconds: 0.1}}'],
+      () => (boots.looks = [{ state: 'booting', stage: 'dhcp' }]),
+      'it is at dhcp after 0.9 s. The check',
+    ],
+    [
       'reboot',
       [],
       () =>
@@ -239,4 +251,17 @@ describe('what is not as expected is said at its line', () => {
 test('a kernel that is to panic passes when it does', async () => {
   boots.fail('Kernel panic - not syncing: No working init found (kernel).');
   expect(await failures('image: tiny', 'expect: {panic: true}')).toEqual([]);
+});
+
+test('also when it reboots then, unless it panics earlier than it was to', async () => {
+  boots.said = 'Welcome\n[    1.9] Kernel panic - not syncing: VFS\nRebooting in 30 seconds..\n';
+  boots.looks = ['10', '20'].map((second) => ({
+    state: 'booting',
+    stage: 'firmware',
+    bootStartedAt: `2026-01-01T00:00:${second}.000Z`,
+  }));
+  expect(await failures('image: tiny', 'expect: {panic: true}')).toEqual([]);
+  boots.looks.unshift({ state: 'booting', bootStartedAt: '2026-01-01T00:00:10.000Z' });
+  const [first] = await failures('image: tiny', 'expect: {panic: true, stage: init}');
+  expect(first).toContain('The boot did not come to init: the node rebooted by itself');
 });

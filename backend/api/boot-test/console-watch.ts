@@ -1,4 +1,5 @@
 import { StringDecoder } from 'node:string_decoder';
+import { panicText } from '../../nodes/console-scanner.ts';
 import type { LinePattern } from './file.ts';
 import { PatternWatch } from './pattern-watch.ts';
 
@@ -13,6 +14,7 @@ const MOST_LINES = 500;
 export class ConsoleWatch {
   readonly #watch: PatternWatch;
   readonly #decoder = new StringDecoder('utf8');
+  #hasPanic = false;
   #lines: string[] = [];
   #rest = '';
 
@@ -32,6 +34,11 @@ export class ConsoleWatch {
     return this.#watch.found(index);
   }
 
+  /** The kernel has said that it panics. */
+  get hasPanic(): boolean {
+    return this.#hasPanic;
+  }
+
   /** The last lines, the newest last. */
   get lines(): string[] {
     const rest = plain(this.#rest);
@@ -45,6 +52,7 @@ export class ConsoleWatch {
   #look(line: string, isWhole: boolean): void {
     if (line === '') return;
     this.#watch.look(line);
+    this.#hasPanic ||= panicText(line) !== undefined;
     if (isWhole) this.#lines = [...this.#lines.slice(1 - MOST_LINES), line];
   }
 }

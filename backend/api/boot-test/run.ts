@@ -46,6 +46,7 @@ export interface RunOptions {
 }
 
 const LOOK_MS = 300;
+const LOOKS_AFTER = 10;
 const LINES = ['console', 'logs'] as const;
 type Lines = (typeof LINES)[number];
 const SAYS: Readonly<Record<Lines, string>> = { console: 'The console shows', logs: 'The node logs' };
@@ -137,7 +138,8 @@ class CaseRun {
   readonly #node: string;
   readonly #watches: Watches;
   readonly #options: RunOptions;
-  #cutDone = false;
+  /** when the servers are there again */
+  #cutEnd: number | undefined;
   /** when the boot that counts began */
   #begun: string | null = null;
 
@@ -155,8 +157,11 @@ class CaseRun {
     const { timeout, expect } = this.#test.spec;
     const end = performance.now() + timeout * 1000;
     let settled = Infinity;
+    let looksAfter = 0;
     for (;;) {
       const info = await this.#look();
+      const hasRebooted = info.bootStartedAt !== this.#begun;
+      if (hasRebooted && (await this.#hasPanicked())) break;
       const isReached = await this.#isReached(info);
       if (isReached && settled === Infinity) {
         const failure = await this.#fillDisk();
@@ -166,7 +171,8 @@ class CaseRun {
       if (isReached && settled === Infinity) settled = expect.panic ? end : now + expect.settle * 1000;
       if (isReached && (this.#isQuiet(info) || now >= settled)) break;
       if (!isReached && isOver(info)) return [await this.#notReached(reasonOf(info))];
-      if (!isReached && info.bootStartedAt !== this.#begun)
+      // The last lines of a panic may come a moment later than its reboot.
+      if (!isReached && hasRebooted && looksAfter++ >= (expect.panic ? LOOKS_AFTER : 0))
         return [await this.#notReached(await this.#whyRebooted())];
       if (!isReached && now >= end)
         return [await this.#notReached(`it is at ${info.stage ?? info.state} after ${timeout} s.`)];
@@ -188,7 +194,8 @@ class CaseRun {
     const excess = await this.#excess(references);
     failures.push(...excess.map(({ path, message }) => at(['limits', path], message)));
     const info = await this.#look();
-    const isPanic = info.state === 'failed' && /panic/i.test(info.reason ?? '');
+    const hasFailed = info.state === 'failed' && /panic/i.test(info.reason ?? '');
+    const isPanic = hasFailed || (await this.#hasPanicked());
     if (expect.panic && !isPanic) failures.push(at(['panic'], 'The kernel was to panic, and did not.'));
     else if (!expect.panic && isOver(info) && this.#test.stage === 'booted')
       failures.unshift(
@@ -238,8 +245,8 @@ class CaseRun {
   /** The servers go silent when the boot gets to where the test wants that. */
   async #cutOff({ stage }: NodeInfo): Promise<void> {
     const { serverDown } = this.#test.spec.faults;
-    if (!serverDown || this.#cutDone || !comesUpTo(stage, serverDown.at)) return;
-    this.#cutDone = true;
+    if (!serverDown || this.#cutEnd !== undefined || !comesUpTo(stage, serverDown.at)) return;
+    this.#cutEnd = performance.now() + serverDown.seconds * 1000;
     await this.#client.call(
       'bootTest.cutOff',
       { node: this.#node, seconds: serverDown.seconds },
@@ -271,6 +278,13 @@ class CaseRun {
     if (!isOver(info) || stage === 'booted') return false;
     const { stages } = await this.#client.call('node.timeline', { node: this.#node }, this.#options);
     return stages.some(({ name }) => comesUpTo(name, stage));
+  }
+
+  /** The first boot has ended in a panic that was to come, where it was to come: many kernels reboot then. */
+  async #hasPanicked(): Promise<boolean> {
+    if (!this.#test.spec.expect.panic || !this.#watches.console.hasPanic) return false;
+    const { stages } = await this.#client.call('node.timeline', { node: this.#node, boot: 1 }, this.#options);
+    return stages.some(({ name }) => comesUpTo(name, this.#test.stage));
   }
 
   /** Nothing that is waited for is left. */
@@ -308,10 +322,18 @@ class CaseRun {
   async #notReached(why: string): Promise<Failure> {
     const failure = {
       ...this.#test.placeOf(['expect', 'stage']),
-      message: printable(`The boot did not come to ${this.#test.stage}: ${why}`),
+      message: printable(`The boot did not come to ${this.#test.stage}: ${why}${this.#cutWords()}`),
     };
     await this.#explain(failure);
     return failure;
+  }
+
+  /** What the boot cannot know of why it stopped. */
+  #cutWords(): string {
+    const { serverDown } = this.#test.spec.faults;
+    if (!serverDown || performance.now() >= (this.#cutEnd ?? 0)) return '';
+    const { at, seconds } = serverDown;
+    return ` The file has the servers of the lab down for the node from ${at} on, for ${seconds} s.`;
   }
 
   async #whyRebooted(): Promise<string> {
