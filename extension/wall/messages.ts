@@ -11,6 +11,10 @@ export const TileInfo = z.object({
 });
 export type TileInfo = z.infer<typeof TileInfo>;
 
+/** A part of a line that leads somewhere. */
+export const Link = z.object({ start: z.number(), length: z.number(), tooltip: z.string() });
+export type Link = z.infer<typeof Link>;
+
 export const ToPage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('tiles'),
@@ -23,6 +27,8 @@ export const ToPage = z.discriminatedUnion('type', [
   }),
   /** what a serial line printed; the page answers `taken` */
   z.object({ type: z.literal('output'), mac: z.string(), batch: z.number(), text: z.string() }),
+  /** what the page has asked for by this number */
+  z.object({ type: z.literal('links'), ask: z.number(), links: z.array(Link) }),
 ]);
 export type ToPage = z.infer<typeof ToPage>;
 
@@ -31,6 +37,10 @@ export const FromPage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('taken'), batch: z.number() }),
   /** keys for a node */
   z.object({ type: z.literal('input'), mac: z.string(), text: z.string() }),
+  /** what leads somewhere in a line that a node printed */
+  z.object({ type: z.literal('find'), mac: z.string(), ask: z.number(), line: z.string() }),
+  /** the link of that line that begins there */
+  z.object({ type: z.literal('follow'), mac: z.string(), line: z.string(), start: z.number() }),
   /** the node's console in a terminal */
   z.object({ type: z.literal('open'), mac: z.string() }),
 ]);

@@ -1,5 +1,7 @@
 import * as vscode from 'vscode';
 import type { Parts } from '../features.ts';
+import { linkTooltip } from '../nodes/console-links.ts';
+import { LinkOpener } from '../nodes/link-opener.ts';
 import { stateDetail } from '../nodes/node-row.ts';
 import { Coalescer } from '../ui/coalescer.ts';
 import { Untaken } from '../ui/untaken.ts';
@@ -13,6 +15,7 @@ export class WallPanel implements vscode.Disposable {
   readonly #macs: readonly string[];
   readonly #pending = new Coalescer<'show'>(() => this.#show());
   readonly #untaken = new Untaken();
+  readonly #links: LinkOpener;
   readonly #tiles = new Map<string, WallTile>();
   readonly #subscriptions: vscode.Disposable[];
   /** a page is there that takes what it is sent */
@@ -23,6 +26,7 @@ export class WallPanel implements vscode.Disposable {
     this.#parts = parts;
     this.#macs = macs;
     const { connection, errors } = parts;
+    this.#links = new LinkOpener(connection.model);
     this.#subscriptions = [
       panel.webview.onDidReceiveMessage((message: unknown) => {
         this.#take(FromPage.parse(message)).catch((error: unknown) => errors.report(error));
@@ -57,6 +61,18 @@ export class WallPanel implements vscode.Disposable {
         return this.#untaken.taken(request.batch);
       case 'input':
         return this.#tiles.get(request.mac)?.input(request.text);
+      case 'find': {
+        const found = await this.#links.find(request.line, request.mac);
+        const links = found.map(({ start, length, target }) => ({
+          ...{ start, length, tooltip: linkTooltip(target) },
+        }));
+        return this.#post({ type: 'links', ask: request.ask, links });
+      }
+      case 'follow': {
+        const found = await this.#links.find(request.line, request.mac);
+        const link = found.find(({ start }) => start === request.start);
+        return link && this.#links.follow(link.target);
+      }
       case 'open': {
         const node = this.#parts.connection.model.node(request.mac);
         if (node) await vscode.commands.executeCommand('bootyard.node.console', node.name);

@@ -1,6 +1,7 @@
-import { Terminal } from '@xterm/xterm';
-import type { TileInfo } from '../../extension/wall/messages.ts';
+import { type ILink, Terminal } from '@xterm/xterm';
+import type { Link, TileInfo } from '../../extension/wall/messages.ts';
 import { fit } from './fit.ts';
+import { type Line, lineThrough, rangeOf } from './links.ts';
 import { type Look, measure } from './theme.ts';
 
 const SCROLLBACK = 2000;
@@ -9,6 +10,9 @@ export interface TileActions {
   /** keys that somebody has pressed in the tile */
   input(mac: string, text: string): void;
   open(mac: string): void;
+  /** `found` gets what leads somewhere in a line */
+  find(mac: string, line: string, found: (links: Link[]) => void): void;
+  follow(mac: string, line: string, start: number): void;
 }
 
 /** One console: a heading with the node's state, and its terminal. The tile has the focus, or the terminal in it. */
@@ -40,6 +44,15 @@ export class Tile {
       if (this.#isTyping) actions.input(mac, text);
     });
     this.#terminal.attachCustomKeyEventHandler((event) => this.#isForNode(event));
+    this.#terminal.registerLinkProvider({
+      provideLinks: (row, answer) => {
+        const line = lineThrough(this.#terminal.buffer.active, row);
+        actions.find(mac, line.text, (links) => {
+          const follow = (start: number): void => actions.follow(mac, line.text, start);
+          answer(links.flatMap((link) => this.#linkOf(link, line, follow) ?? []));
+        });
+      },
+    });
     this.element.addEventListener('keydown', (event) => this.#onKey(event));
     this.element.addEventListener('click', () => this.#terminal.focus());
     this.element.addEventListener('dblclick', () => actions.open(mac));
@@ -74,6 +87,22 @@ export class Tile {
     this.#resizes.disconnect();
     this.#terminal.dispose();
     this.element.remove();
+  }
+
+  #linkOf(link: Link, line: Line, follow: (start: number) => void): ILink | undefined {
+    const range = rangeOf(line, link);
+    return (
+      range && {
+        range,
+        text: line.text.slice(link.start, link.start + link.length),
+        // A plain click is for who types.
+        activate: ({ ctrlKey, metaKey }) => {
+          if (ctrlKey || metaKey) follow(link.start);
+        },
+        hover: () => (this.#screen.title = `${link.tooltip} (Ctrl + click)`),
+        leave: () => (this.#screen.title = ''),
+      }
+    );
   }
 
   get #isTyping(): boolean {

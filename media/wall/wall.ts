@@ -1,5 +1,5 @@
 // The page of the console wall. What consoles print comes from the extension; keys go to it.
-import { type FromPage, type PageState, ToPage } from '../../extension/wall/messages.ts';
+import { type FromPage, type Link, type PageState, ToPage } from '../../extension/wall/messages.ts';
 import { element } from '../page.ts';
 import { editorLook, onLookChange } from './theme.ts';
 import { Tile, type TileActions } from './tile.ts';
@@ -12,7 +12,14 @@ declare function acquireVsCodeApi(): {
 const vscode = acquireVsCodeApi();
 const wall = element('tiles', HTMLElement);
 const tiles = new Map<string, Tile>();
+const asked = new Map<number, (links: Link[]) => void>();
+let asks = 0;
 const actions: TileActions = {
+  find: (mac, line, found) => {
+    asked.set(++asks, found);
+    vscode.postMessage({ type: 'find', mac, ask: asks, line });
+  },
+  follow: (mac, line, start) => vscode.postMessage({ type: 'follow', mac, line, start }),
   input: (mac, text) => vscode.postMessage({ type: 'input', mac, text }),
   open: (mac) => vscode.postMessage({ type: 'open', mac }),
 };
@@ -39,6 +46,11 @@ function show(message: Extract<ToPage, { type: 'tiles' }>): void {
 
 function take(message: ToPage): void {
   if (message.type === 'tiles') return show(message);
+  if (message.type === 'links') {
+    asked.get(message.ask)?.(message.links);
+    asked.delete(message.ask);
+    return;
+  }
   const taken = (): void => vscode.postMessage({ type: 'taken', batch: message.batch });
   const tile = tiles.get(message.mac);
   if (tile) tile.write(message.text, taken);

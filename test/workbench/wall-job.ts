@@ -46,6 +46,7 @@ class WallJob {
       },
       { title: 'a command typed into a tile is answered there alone', run: () => this.#typeByMouse() },
       { title: 'Escape and Tab lead to the next tile, and Enter into it', run: () => this.#typeByKeys() },
+      { title: 'links in a tile lead to nodes, and to files of its image', run: () => this.#followLinks() },
       { title: 'what programs ask terminals does no harm', run: () => this.#ask() },
       { title: 'tiles go on after the death of the daemon', run: () => this.#survive() },
       { title: 'a wall of all nodes follows those that come and go', run: () => this.#follow() },
@@ -84,6 +85,46 @@ class WallJob {
     await this.#line(SECOND, 'second-48').waitFor();
     await this.#absent(FIRST, 'second-');
     await this.#absent(SECOND, 'nobody');
+  }
+
+  async #followLinks(): Promise<void> {
+    const line = `see ${SECOND} and /etc/passwd`;
+    await this.#lab.inNode(FIRST, `printf '\\r\\n%s\\r\\n' '${line}' >/dev/console`);
+    const row = this.#line(FIRST, line);
+    await row.waitFor();
+    await this.#linkAt(row, line.indexOf('passwd'), 'Open /etc/passwd of image pc-x86-64-tiny');
+    await this.#person.page.locator('.tab.active', { hasText: 'passwd' }).waitFor();
+    await this.#person.page.locator('.tab', { hasText: 'Console Wall' }).click();
+    await row.waitFor();
+    await this.#linkAt(row, line.indexOf(SECOND), `Open the terminal of ${SECOND}`);
+    await this.#person.page.locator('.tab.active', { hasText: SECOND }).waitFor();
+    await this.#person.page.locator('.tab', { hasText: 'Console Wall' }).click();
+    await row.waitFor();
+  }
+
+  /** Follows the link at a letter of a row: hovers over it, sees where it leads, and clicks with Ctrl. */
+  async #linkAt(row: Locator, letter: number, tooltip: string): Promise<void> {
+    const box = await row.evaluate((element, at) => {
+      const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+      let before = 0;
+      for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        const length = node.textContent?.length ?? 0;
+        if (before + length > at) {
+          const range = document.createRange();
+          range.setStart(node, at - before);
+          range.setEnd(node, at - before + 1);
+          const { left, top, width, height } = range.getBoundingClientRect();
+          const rowBox = element.getBoundingClientRect();
+          return { x: left - rowBox.left + width / 2, y: top - rowBox.top + height / 2 };
+        }
+        before += length;
+      }
+      return undefined;
+    }, letter);
+    if (!box) throw new Error('the row is shorter than that');
+    await row.hover({ position: box, force: true });
+    await this.#tile(FIRST).locator(`.screen[title^="${tooltip}"]`).waitFor();
+    await row.click({ position: box, force: true, modifiers: ['Control'] });
   }
 
   /** The name of its terminal, a mode that it may know, and the place of its cursor: the answers would be typed. */
