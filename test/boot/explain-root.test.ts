@@ -110,5 +110,11 @@ exec /bin/busybox mount -o bind /run/vendor /sys/class/dmi/id/sys_vendor
       'node console',
     ],
   },
+  {
+    cause: 'step.failed',
+    settings: ['disks=1G[template=ext4]'],
+    meanwhile: (node) => cut(node, 12347, 'reject with tcp reset'),
+    words: ['at walt-init', 'the step "Detecting boot-mode..."', 'exit code 1', 'node console'],
+  },
 ];
 test.runIf(isLong).each(cases)('$cause', expectCause);
