@@ -102,6 +102,12 @@ export class ConsoleScanner {
     }
   }
 
+  /** Nothing has come for a while: what there is of a line is told, though it may go on, and be told whole then. */
+  pause(): void {
+    const text = this.#rawLength > 0 ? this.#text() : '';
+    if (text !== '') this.#tell(text);
+  }
+
   /** The machine has ended, maybe in the middle of a line. */
   end(): void {
     this.#state = 'text';

@@ -35,6 +35,8 @@ const CHUNK = 32 * 1024;
 /** Input that a guest has not read yet; more is dropped, as a real serial line would. */
 const MAX_INPUT = 64 * 1024;
 const RETRY_MS = 100;
+/** After so long without output the begin of a line is logged: a prompt, or what a program that takes long says first. */
+const PAUSE_MS = 1000;
 
 /** A node's serial line: output with its history for any number of viewers, each at its own pace, and input. */
 export class NodeConsole {
@@ -50,6 +52,7 @@ export class NodeConsole {
   #missed: { from: number; to: number };
   #input: Socket | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #pause: NodeJS.Timeout | undefined;
   #connected = false;
 
   constructor(parts: ConsoleParts) {
@@ -96,6 +99,7 @@ export class NodeConsole {
   disconnect(): void {
     this.#connected = false;
     clearTimeout(this.#retry);
+    clearTimeout(this.#pause);
     this.#input?.destroy();
     this.#input = undefined;
     this.#log.look();
@@ -213,6 +217,8 @@ export class NodeConsole {
       if (part.bytes.length === 0) break;
       this.#scanner.feed(part.bytes);
     }
+    clearTimeout(this.#pause);
+    this.#pause = setTimeout(() => this.#scanner.pause(), PAUSE_MS).unref();
     // After its lines: they tell whether it means anything.
     this.#parts.onOutput();
     for (const pump of this.#viewers.values()) pump();

@@ -26,7 +26,8 @@ describe.runIf(isLong)('what programs of a node log', () => {
     await lab.inNode('vnode1', `printf '${odd}' >/dev/console; printf 'no end' >/dev/console`);
     const streams = ['--streams', '^virtualconsole$'];
     await lab.bootyard('log', 'wait', '--time-margin', '60', '--timeout', '60', ...streams, 'odd .* end$');
-    // The next line ends the one that has no end.
+    // It waits, and the next line ends it.
+    await lab.bootyard('log', 'wait', '--time-margin', '60', '--timeout', '60', ...streams, 'no end$');
     await lab.inNode('vnode1', 'echo last >/dev/console');
     await lab.bootyard('log', 'wait', '--time-margin', '60', '--timeout', '60', ...streams, 'last$');
     const show = `bin/bootyard log show --history full --raw --streams '^virtualconsole$'`;

@@ -240,13 +240,17 @@ describe('the console', () => {
     const sent = '\x1b[1mbold\x1b[0m \xe9\0\r\nno end';
     appendFileSync(file, Buffer.from(sent, 'latin1'));
     await vi.waitFor(() => expect(told).toHaveLength(1));
+    await vi.waitFor(() => expect(told).toHaveLength(2), 10_000);
+    appendFileSync(file, ' yet');
     console_.begin('n1 boots again', false);
     appendFileSync(file, 'next\r\n');
-    await vi.waitFor(() => expect(told).toHaveLength(4));
+    await vi.waitFor(() => expect(told).toHaveLength(5));
     console_.close();
     expect(told).toEqual([
       ['bold \ufffd', '\x1b[1mbold\x1b[0m \xe9\0\r\n'],
+      // A line that waits is told, and told again when it goes on.
       ['no end', 'no end'],
+      ['no end yet', ' yet'],
       ['--- n1 boots again ---', ''],
       ['next', 'next\r\n'],
     ]);
