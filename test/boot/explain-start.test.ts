@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { findProgram } from '../../backend/lab/program.ts';
 import { BOOT, brokenLab, type Broken } from '../support/explain.ts';
 import { importVariant } from '../support/variant.ts';
 
@@ -16,6 +17,12 @@ const hidden = (...paths: string[]): Pick<Broken, 'before' | 'after'> => {
     after: () => lab.inside('sh', '-ec', 'for path do umount "$path"; done', 'sh', ...there),
   };
 };
+
+async function kill(node: string, pidFile: string): Promise<void> {
+  const { mac } = await lab.node(node);
+  const path = join(lab.paths.nodes, mac.replaceAll(':', '-'), pidFile);
+  await lab.inside('sh', '-c', 'read -r pid x <"$0"; kill -KILL "$pid"', path);
+}
 
 /** What is found before QEMU runs a guest. */
 const cases: Broken[] = [
@@ -68,12 +75,19 @@ const cases: Broken[] = [
     words: ['Not started', 'no /bin/busybox', 'busybox-static'],
   },
   {
+    cause: 'qemu.missing',
+    ...hidden(findProgram('qemu-system-x86_64') ?? ''),
+    words: ['Not started', 'this host has no qemu-system-x86_64', 'bootyard doctor'],
+  },
+  {
+    cause: 'network.shaper-ended',
+    settings: ['networks=walt-net[bw=4Mbps]'],
+    meanwhile: (node) => kill(node, 'shaper.pid'),
+    words: ['the process that shapes its links has ended', 'SIGKILL', 'bootyard node boot'],
+  },
+  {
     cause: 'qemu.killed',
-    meanwhile: async (node) => {
-      const { mac } = await lab.node(node);
-      const pidFile = join(lab.paths.nodes, mac.replaceAll(':', '-'), 'qemu.pid');
-      await lab.inside('sh', '-c', 'read -r pid x <"$0"; kill -KILL "$pid"', pidFile);
-    },
+    meanwhile: (node) => kill(node, 'qemu.pid'),
     words: ['QEMU ended unexpectedly at firmware', 'SIGKILL', 'dmesg', 'bootyard node boot'],
   },
 ];
@@ -93,10 +107,25 @@ async function expectAtReboot(name: string, broken: Broken): Promise<void> {
   expectTold(explanation, broken);
 }
 
+/** What any tool for OCI layouts may do, such as skopeo: the daemon itself refuses it while a node has the image. */
+async function changeIndex(change: (manifests: string[]) => string[]): Promise<void> {
+  await lab.bootyard('lab', 'stop');
+  const path = join(lab.paths.images, 'index.json');
+  const { manifests, ...rest } = JSON.parse(readFileSync(path, 'utf8')) as { manifests: object[] };
+  const changed = change(manifests.map((manifest) => JSON.stringify(manifest)));
+  expect(changed).toHaveLength(manifests.length - 1);
+  const index = { ...rest, manifests: changed.map((text) => JSON.parse(text) as unknown) };
+  writeFileSync(path, JSON.stringify(index));
+}
+
 test('image.wrong-model', async () => {
   await nodeThatIsOff('relabelled');
-  const label = 'walt.node.models=rpi-3-b';
-  await importVariant(lab, 'relabelled', {}, '--force', '--label', label);
+  await importVariant(lab, 'for-pi', {}, '--label', 'walt.node.models=rpi-3-b');
+  await changeIndex((manifests) =>
+    manifests
+      .filter((text) => !text.includes('"relabelled"'))
+      .map((text) => text.replaceAll('"for-pi"', '"relabelled"')),
+  );
   await expectAtReboot('relabelled', {
     cause: 'image.wrong-model',
     words: ['Not started: image relabelled is not for nodes of model pc-x86-64', 'the label'],
@@ -105,13 +134,7 @@ test('image.wrong-model', async () => {
 
 test('image.gone', async () => {
   await nodeThatIsOff('taken-away');
-  await lab.bootyard('lab', 'stop');
-  // What any tool for OCI layouts may do: the daemon itself refuses while a node has the image.
-  const index = join(lab.paths.images, 'index.json');
-  const { manifests, ...rest } = JSON.parse(readFileSync(index, 'utf8')) as { manifests: object[] };
-  const kept = manifests.filter((manifest) => !JSON.stringify(manifest).includes('"taken-away"'));
-  expect(kept).toHaveLength(manifests.length - 1);
-  writeFileSync(index, JSON.stringify({ ...rest, manifests: kept }));
+  await changeIndex((manifests) => manifests.filter((text) => !text.includes('"taken-away"')));
   await expectAtReboot('taken-away', {
     cause: 'image.gone',
     words: ['Not started: there is no image taken-away in the store', 'bootyard image show'],
