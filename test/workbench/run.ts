@@ -1,8 +1,8 @@
 // The editor's tests in a real VS Code (code-server in headless Chromium), with the packaged extension installed and a
 // lab of their own: the mocha suite inside the extension host, jobs by mouse and keyboard, and the start of one as a user
-// without rights, whom only root can make. `keep`, `wall`, `loop`, `files`, `debug`, `tests`,
+// without rights, whom only root can make. `keep`, `wall`, `loop`, `files`, `debug`, `tests`, `labfile`,
 // `agents` and `plain` are long: with BOOTYARD_TEST_ALL, or when named.
-//   test/workbench/run.ts [host|main|work|keep|wall|loop|files|debug|tests|agents|plain…] [--pictures]     --pictures makes those in docs/ anew
+//   test/workbench/run.ts [host|main|work|keep|wall|loop|files|debug|tests|labfile|agents|plain…] [--pictures]     --pictures makes those in docs/ anew
 //   test/workbench/run.ts loop [--docker] [--podman] [--none]      the loop with these alone
 // BOOTYARD_TEST_VSIX names a .vsix to test instead of packaging dist/.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -18,6 +18,7 @@ import { runDebugJob } from './debug-job.ts';
 import { runHostSuite } from './host.ts';
 import { runImagefsJob } from './imagefs-job.ts';
 import { runKeepJob } from './keep-job.ts';
+import { runLabFileJob } from './lab-file-job.ts';
 import { LOOPS, runLoopJob } from './loop-job.ts';
 import { runMainJob } from './main-job.ts';
 import { runPlainJob } from './plain-job.ts';
@@ -139,6 +140,12 @@ const jobs: Job[] = [
     'tests',
     'boot tests in the Testing view, by mouse and keyboard',
     (workbench, lab) => runTestsJob(workbench, lab, logs, pictures),
+    true,
+  ),
+  job(
+    'labfile',
+    'a lab as a file, by mouse and keyboard',
+    (workbench) => runLabFileJob(workbench, logs),
     true,
   ),
   job(
