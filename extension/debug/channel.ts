@@ -29,8 +29,25 @@ export async function openChannel(client: LabClient, node: string, command: stri
   }
 }
 
+/**
+ * Runs a shell script, whose lines are joined by semicolons, in a node, and answers which of `answers` it has printed. Throws
+ * `debug.answer` when it was none.
+ */
+export async function found<T extends string>(
+  client: LabClient,
+  node: string,
+  script: string[],
+  answers: readonly T[],
+): Promise<T> {
+  const said = (await printed(client, node, script.join('; '))).trim();
+  const answer = answers.find((one) => one === said);
+  if (answer === undefined)
+    throw new BootyardError('debug.answer', `Node ${node} does not answer: is it booted?`);
+  return answer;
+}
+
 /** Runs a shell command in a node to its end; answers what it has printed. */
-export async function printed(client: LabClient, node: string, command: string): Promise<string> {
+async function printed(client: LabClient, node: string, command: string): Promise<string> {
   const channel = await openChannel(client, node, command);
   const decoder = new TextDecoder();
   let text = '';
@@ -41,7 +58,7 @@ export async function printed(client: LabClient, node: string, command: string):
 }
 
 /** The same over ssh. */
-async function sshChannel(client: LabClient, node: string, command: string): Promise<Channel> {
+export async function sshChannel(client: LabClient, node: string, command: string): Promise<Channel> {
   const { argv } = await client.call('node.shellCommand', { node, command, tty: false });
   const [program = '', ...args] = argv;
   // In a group of its own: what enters the lab's namespaces forks, and the whole of it has to end.

@@ -1,9 +1,11 @@
 import { basename, dirname, posix, relative } from 'node:path';
 import * as z from 'zod';
+import { quoted } from '../../backend/api/copy/scripts.ts';
 
 /** Of the manifest's `debuggers`. */
 export const KERNEL = 'bootyard-kernel';
 export const PYTHON = 'bootyard-python';
+export const NATIVE = 'bootyard-native';
 
 const HOME_IN_NODE = '/root';
 
@@ -26,6 +28,18 @@ export const ProgramConfiguration = z.object({
 });
 export const PythonConfiguration = ProgramConfiguration.extend({
   python: z.string().min(1).default('python3'),
+  program: z.string().optional(),
+});
+/** What Bootyard itself starts. */
+const StartedConfiguration = ProgramConfiguration.extend({
+  program: z.string().regex(/^\//, 'it has to be a path in the node that begins with /'),
+  args: z.array(z.string()).default([]),
+  cwd: z.string().min(1).default('/'),
+  env: z.record(z.string().regex(/^\w+$/), z.string()).default({}),
+});
+export const NativeConfiguration = StartedConfiguration.extend({
+  gdb: z.string().min(1).default('gdb'),
+  commands: z.array(z.string()).default([]),
 });
 
 /** A launch configuration in plain values. */
@@ -88,11 +102,36 @@ function above(path: string, components: number): string {
 
 /** Where a file of this machine is in the node. Throws a sentence for one that no mapping leads to. */
 export function pathInNode(mappings: readonly PathMapping[], file: string): string {
+  const path = mapped(mappings, file);
+  if (path !== undefined) return path;
+  throw new Error(`No localRoot of pathMappings has ${file}, which is to be copied: add one.`);
+}
+
+function mapped(mappings: readonly PathMapping[], file: string): string | undefined {
   for (const { localRoot, remoteRoot } of mappings) {
     const path = relative(localRoot, file);
     if (path !== '..' && !path.startsWith('../')) return posix.join(remoteRoot, path);
   }
-  throw new Error(`No localRoot of pathMappings has ${file}, which is to be copied: add one.`);
+  return undefined;
+}
+
+/** Where a file of the node is on this machine, if a mapping says so. */
+export function pathHere(mappings: readonly PathMapping[], path: string): string | undefined {
+  const turned = mappings.map(({ localRoot, remoteRoot }) => ({
+    localRoot: remoteRoot,
+    remoteRoot: localRoot,
+  }));
+  return mapped(turned, path);
+}
+
+/** A shell command that runs a program by another, `starter`, which is in shell words. */
+export function startWords(
+  { program, args, cwd, env }: z.infer<typeof StartedConfiguration>,
+  starter: string,
+): string {
+  const variables = Object.entries(env).map(([name, value]) => quoted(`${name}=${value}`));
+  const words = [starter, ...[program, ...args].map(quoted)];
+  return `cd ${quoted(cwd)} && exec env ${[...variables, ...words].join(' ')}`;
 }
 
 /** gdb's commands by which it finds the sources of what was built elsewhere. */

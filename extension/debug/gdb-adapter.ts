@@ -12,6 +12,8 @@ const GDB_MS = 20_000;
 /** What the adapter is told beside the launch configuration: arguments of cdt-gdb-adapter's target session. */
 export interface GdbTarget {
   readonly gdb: string;
+  /** what to do, whatever the configuration says */
+  readonly request?: 'attach';
   readonly program?: string;
   /** said to gdb before it connects */
   readonly preConnectCommands: readonly string[];

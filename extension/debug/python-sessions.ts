@@ -24,11 +24,10 @@ export class PythonSessions implements vscode.DebugAdapterDescriptorFactory, vsc
   /** What it throws is shown by the editor. */
   async createDebugAdapterDescriptor(session: vscode.DebugSession): Promise<vscode.DebugAdapterDescriptor> {
     const configuration = checked(PythonConfiguration, session.configuration);
-    const { node, python } = configuration;
     const client = await this.#parts.requireLab();
     await copyPrograms(client, this.#shells, configuration);
-    const command = await debugpyAdapter(client, this.#shells, node, python);
-    const channel = await openChannel(client, node, command);
+    const command = await debugpyAdapter(client, this.#shells, configuration);
+    const channel = await openChannel(client, configuration.node, command);
     return new vscode.DebugAdapterInlineImplementation(new ChannelAdapter(channel));
   }
 }

@@ -5,9 +5,17 @@ import { isOn } from '../nodes/node-row.ts';
 import { targetNode, type TargetQuestion, validFor } from '../nodes/node-targets.ts';
 import type { NodesView } from '../nodes/nodes-view.ts';
 import { registerCommands } from '../ui/commands.ts';
-import { type Configuration, KERNEL, kernelConfiguration, localProgram, PYTHON } from './configurations.ts';
+import {
+  type Configuration,
+  KERNEL,
+  kernelConfiguration,
+  localProgram,
+  NATIVE,
+  PYTHON,
+} from './configurations.ts';
 import { KernelSessions } from './kernel-sessions.ts';
-import { askProgram, fileOnShow } from './program-choice.ts';
+import { NativeSessions } from './native-sessions.ts';
+import { askProgram, programOnShow } from './program-choice.ts';
 import { PythonSessions } from './python-sessions.ts';
 
 /** Debuggers of nodes: launch configurations that are offered for what is there, and commands that need none. */
@@ -15,6 +23,7 @@ export function registerDebug(parts: Parts, { view }: NodesView): vscode.Disposa
   const { connection, errors, requireLab } = parts;
   const kernels = new KernelSessions(parts);
   const pythons = new PythonSessions(parts);
+  const natives = new NativeSessions(parts);
 
   /** By F5 in the view the node is the one that is selected there. */
   async function node(args: unknown[], question: Omit<TargetQuestion, 'title'>): Promise<NodeInfo> {
@@ -33,35 +42,40 @@ export function registerDebug(parts: Parts, { view }: NodesView): vscode.Disposa
     return await vscode.debug.startDebugging(undefined, { ...(await askProgram(parts, name)) });
   }
 
-  function pythonFiles(): Configuration[] {
-    const file = fileOnShow('python');
-    if (file === undefined) return [];
+  /** For each node, the program that is on show, if it is for that debugger. */
+  function programs(type: string): Configuration[] {
+    const shown = programOnShow();
+    if (shown?.type !== type) return [];
     return connection.model.nodes
       .filter(validFor.booted.valid)
-      .map(({ name }) => localProgram(PYTHON, name, file));
+      .map(({ name }) => localProgram(type, name, shown.file));
   }
 
-  async function somePython(): Promise<Configuration> {
+  async function someProgram(type: string): Promise<Configuration> {
     const { name } = await node([], validFor.booted);
-    const file = fileOnShow('python');
-    return file === undefined ? await askProgram(parts, name) : localProgram(PYTHON, name, file);
+    const shown = programOnShow();
+    return shown?.type === type ? localProgram(type, name, shown.file) : await askProgram(parts, name);
   }
+
+  const offers = (type: string): Pick<Offer, 'offered' | 'filled'> => ({
+    offered: () => programs(type),
+    filled: () => someProgram(type),
+  });
 
   return vscode.Disposable.from(
     kernels,
     pythons,
+    natives,
     vscode.debug.registerDebugAdapterDescriptorFactory(KERNEL, kernels),
     vscode.debug.registerDebugAdapterDescriptorFactory(PYTHON, pythons),
+    vscode.debug.registerDebugAdapterDescriptorFactory(NATIVE, natives),
     provider(parts, KERNEL, {
       offered: () => connection.model.nodes.filter(isOn).map(({ name }) => kernelConfiguration(name)),
       filled: async () => kernelConfiguration((await node([], validFor.on)).name),
     }),
     // A terminal that the editor opens for the program would be on this machine.
-    provider(parts, PYTHON, {
-      offered: pythonFiles,
-      filled: somePython,
-      fixed: { console: 'internalConsole' },
-    }),
+    provider(parts, PYTHON, { ...offers(PYTHON), fixed: { console: 'internalConsole' } }),
+    provider(parts, NATIVE, offers(NATIVE)),
     registerCommands(errors, {
       'bootyard.node.debugKernel': (...args) => debugKernel(args),
       'bootyard.node.debugProgram': (...args) => debugProgram(args),

@@ -1,22 +1,51 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ApiClient } from '../../backend/api/client.ts';
 import { connectToLab } from '../../backend/api/lab-control.ts';
+import { NativeConfiguration } from '../../extension/debug/configurations.ts';
+import { gdbTarget, serveGdbserver } from '../../extension/debug/gdbserver-line.ts';
 import { debugpyAdapter } from '../../extension/debug/debugpy.ts';
-import { DapClient } from '../support/dap.ts';
-import { TestLab, until } from '../support/lab.ts';
+import { channelTo, DapClient } from '../support/dap.ts';
+import { repository, TestLab, until } from '../support/lab.ts';
 import { isLong } from '../support/long.ts';
-import { importPython } from '../support/python.ts';
+import { importInterpreters } from '../support/interpreters.ts';
 
 const BOOT_MS = 300_000;
-const noShells = { run: () => Promise.reject(new Error('the image has all that is needed')) };
+const SUM_C = `#include <stdio.h>
+
+int add(int one, int other) {
+  int total = one + other;
+  return total;
+}
+
+int main(int argc, char **argv) {
+  printf("sum %d of %d\\n", add(40, 2), argc);
+  return 0;
+}
+`;
 
 describe.runIf(isLong)('programs in a node', () => {
   const lab = new TestLab();
   let client: ApiClient;
+  /** what is said to those who watch */
+  const failures: string[] = [];
+  const failed = (sentence: string): void => void failures.push(sentence);
+
+  /** As the extension does it, but with a connection for each script. */
+  const shells = {
+    run: async (node: string, command: string, _limit: number, input?: Uint8Array) => {
+      const { argv } = await client.call('node.shellCommand', { node, command, tty: false });
+      const [program = '', ...args] = argv;
+      const { status, stdout, stderr } = spawnSync(program, args, { input });
+      return { code: status ?? 255, stdout, stderr: stderr.toString() };
+    },
+  };
 
   beforeAll(async () => {
-    await importPython(lab, 'with-python', true);
-    await lab.bootyard('node', 'create', 'vnode1', '--wait', '--image', 'with-python');
+    await importInterpreters(lab, 'with-interpreters', true);
+    await lab.bootyard('node', 'create', 'vnode1', '--wait', '--image', 'with-interpreters');
     client = await connectToLab({ start: false, env: lab.env });
   }, BOOT_MS);
   afterAll(async () => {
@@ -39,10 +68,11 @@ describe.runIf(isLong)('programs in a node', () => {
   }
 
   test('in Python stops at breakpoints, with the paths of this machine, also when the network of the node is down', async () => {
-    const program = ['def add(one, other):', '    total = one + other', '    return total', ''];
-    const lines = [...program, 'first = add(40, 2)', 'second = add(first, 1)', 'print("sum", second)', ''];
+    const add = ['def add(one, other):', '    total = one + other', '    return total', ''];
+    const lines = [...add, 'first = add(40, 2)', 'second = add(first, 1)', 'print("sum", second)', ''];
     await lab.inNode('vnode1', `mkdir -p /root/app; printf '%s\\n' '${lines.join("' '")}' >/root/app/sum.py`);
-    const command = await debugpyAdapter(client, noShells, 'vnode1', 'python3');
+    const program = { node: 'vnode1', python: 'python3', program: '/root/app/sum.py' };
+    const command = await debugpyAdapter(client, shells, program);
     const { stream } = await client.call('debug.run', { node: 'vnode1', command });
     const dap = new DapClient(client.stream(stream));
     await dap.ask('initialize', { adapterID: 'bootyard-python', pathFormat: 'path' });
@@ -76,5 +106,42 @@ describe.runIf(isLong)('programs in a node', () => {
       (text) => text.includes('sum 43'),
     );
     client.stream(stream).close();
+  }, 600_000);
+
+  test('that are native stop at breakpoints in their sources on this machine; gdbserver comes along', async () => {
+    const source = join(lab.home, 'sum.c');
+    writeFileSync(source, SUM_C);
+    execFileSync('gcc', ['-g', '-O0', '-o', join(lab.home, 'sum'), source]);
+    await lab.inNode('vnode1', 'mkdir -p /root/app');
+    await lab.bootyard('node', 'cp', join(lab.home, 'sum'), 'vnode1:/root/app/sum');
+    const configuration = NativeConfiguration.parse({
+      ...{ node: 'vnode1', program: '/root/app/sum', args: ['a b', 'c'] },
+      pathMappings: [{ localRoot: lab.home, remoteRoot: '/root/app' }],
+    });
+    const served = await serveGdbserver(client, shells, configuration, failed);
+    const frozen = `--config-frozen=${JSON.stringify(gdbTarget(configuration, served.socket))}`;
+    const adapter = spawn(process.execPath, [join(repository, 'dist/gdb-adapter.cjs'), frozen]);
+    try {
+      const dap = new DapClient(channelTo(adapter));
+      await dap.ask('initialize', { adapterID: 'bootyard-native', pathFormat: 'path' });
+      dap.send('launch', {});
+      await dap.event('initialized');
+      await dap.ask('setBreakpoints', { source: { path: source }, breakpoints: [{ line: 4 }] });
+      await dap.ask('configurationDone', {});
+      const stop = await dap.stopped();
+      expect(stop).toMatchObject({ reason: 'breakpoint', name: 'add', line: 4, source: { path: source } });
+      expect(await dap.value('one * other', stop.id)).toBe('80');
+      await dap.ask('continue', { threadId: stop.threadId });
+      await dap.event('terminated');
+      expect(await lab.inNode('vnode1', `cat ${served.output}`)).toContain('sum 42 of 3\n');
+    } finally {
+      adapter.kill();
+      served.close();
+    }
+    const missing = { ...configuration, program: '/root/app/nothing' };
+    await expect(serveGdbserver(client, shells, missing, failed)).rejects.toThrow(
+      'The program /root/app/nothing of vnode1 is not there.',
+    );
+    expect(failures).toEqual([]);
   }, 600_000);
 });

@@ -1,5 +1,6 @@
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import * as z from 'zod';
-import type { ClientStream } from '../../backend/api/client.ts';
+import type { Channel } from '../../extension/debug/channel.ts';
 import { framed, MessageReader } from '../../extension/debug/messages.ts';
 import { until } from './lab.ts';
 
@@ -26,16 +27,16 @@ const Stack = z.object({
   ),
 });
 /** A node in software emulation takes its time. */
-const ANSWER_MS = 300_000;
+const ANSWER_MS = 100_000;
 
 /** The editor's side of the Debug Adapter Protocol. */
 export class DapClient {
-  readonly #stream: ClientStream;
+  readonly #stream: Channel;
   readonly #heard: Message[] = [];
   #sequence = 0;
   #end: string | undefined;
 
-  constructor(stream: ClientStream) {
+  constructor(stream: Channel) {
     this.#stream = stream;
     const reader = new MessageReader();
     stream.onData((data) => {
@@ -105,4 +106,14 @@ export class DapClient {
     if (!message) throw new Error(`no ${what}: ${this.#end}`);
     return message;
   }
+}
+
+/** An adapter that is a program of this host. */
+export function channelTo(child: ChildProcessWithoutNullStreams): Channel {
+  return {
+    onData: (listener) => child.stdout.on('data', listener),
+    onEnd: (listener) => child.once('close', (code) => listener(`It has ended with ${code}.`)),
+    write: (data) => child.stdin.write(data),
+    close: () => child.kill(),
+  };
 }

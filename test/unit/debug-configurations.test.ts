@@ -3,9 +3,12 @@ import {
   checked,
   KernelConfiguration,
   localProgram,
+  NativeConfiguration,
+  pathHere,
   pathInNode,
   programOfNode,
   sourceCommands,
+  startWords,
 } from '../../extension/debug/configurations.ts';
 import { framed, MessageReader } from '../../extension/debug/messages.ts';
 
@@ -42,6 +45,23 @@ describe('launch configurations', () => {
     expect(pathInNode(mappings, '/w/srcs/b.py')).toBe('/root/w/srcs/b.py');
     expect(pathInNode(mappings, '/w/src')).toBe('/opt');
     expect(() => pathInNode(mappings, '/x/b.py')).toThrow('No localRoot of pathMappings has /x/b.py');
+  });
+
+  test('files of the node are on this machine where the first mapping says', () => {
+    const mappings = [{ localRoot: '/w/app', remoteRoot: '/root/app' }];
+    expect(pathHere(mappings, '/root/app/bin/main')).toBe('/w/app/bin/main');
+    expect(pathHere(mappings, '/usr/sbin/main')).toBeUndefined();
+  });
+
+  test('a program is started with its words, whatever is in them', () => {
+    const configuration = { name: 'x', node: 'vnode1', program: `/root/it's` };
+    const full = { ...configuration, args: ['a b', '$HOME'], cwd: '/tmp', env: { A: 'b c' } };
+    expect(startWords(checked(NativeConfiguration, full), 'gdbserver --once -')).toBe(
+      `cd '/tmp' && exec env 'A=b c' gdbserver --once - '/root/it'\\''s' 'a b' '$HOME'`,
+    );
+    expect(() => checked(NativeConfiguration, { ...configuration, program: 'main' })).toThrow(
+      'The launch configuration "x" is wrong at "program": it has to be a path in the node that begins with /.',
+    );
   });
 
   test('gdb is told where sources are', () => {

@@ -36,3 +36,18 @@ test('a guest that never says how its program has ended is not listened to for e
   expect(end.take(Buffer.from(`a\nend ${WORD} `))).toEqual({ data: Buffer.from('a') });
   expect(end.take(Buffer.alloc(8_192, 'x'))).toEqual({ data: Buffer.alloc(0), code: 255 });
 });
+
+test('what may be the beginning of an end is not held for ever, and the end is found nevertheless', () => {
+  const end = new LineEnd(WORD);
+  const text = (data: Buffer): string => data.toString();
+  expect(text(end.take(Buffer.from('HTTP\r\n\r\n')).data)).toBe('HTTP\r\n\r');
+  expect(text(end.release())).toBe('\n');
+  expect(text(end.release())).toBe('');
+  expect(text(end.take(Buffer.from('end ')).data)).toBe('');
+  expect(text(end.release())).toBe('end ');
+  expect(text(end.take(Buffer.from('of it\n')).data)).toBe('of it');
+  expect(text(end.release())).toBe('\n');
+  expect(text(end.take(Buffer.from(`end ${WORD} `)).data)).toBe('');
+  expect(text(end.release())).toBe('');
+  expect(end.take(Buffer.from('0\n'))).toEqual({ data: Buffer.alloc(0), code: 0 });
+});

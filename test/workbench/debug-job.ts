@@ -1,8 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Locator } from 'playwright-core';
 import { type TestLab, until } from '../support/lab.ts';
-import { importPython } from '../support/python.ts';
+import { importInterpreters } from '../support/interpreters.ts';
 import { Person } from './person.ts';
 import type { TestResult } from './results.ts';
 import { runSteps } from './steps.ts';
@@ -11,8 +12,8 @@ import type { Workbench } from './workbench.ts';
 /** In a Debian of today `do_mount` is a part of this one, without a name of its own. */
 const MOUNT = 'path_mount';
 const DEBUGGER_MS = 60_000;
-/** Python and its debugger are large, and software emulation is slow. */
-const PYTHON_MS = 300_000;
+/** Debuggers are large, and software emulation is slow. */
+const PROGRAM_MS = 120_000;
 const PROGRAM = `import os
 
 def add(one, other):
@@ -22,6 +23,20 @@ def add(one, other):
 print("the sum in", os.uname().nodename, "is", add(40, 2))
 `;
 const LINE = 4;
+const C_PROGRAM = `#include <stdio.h>
+
+int add(int one, int other) {
+  int total = one + other;
+  return total;
+}
+
+int main(void) {
+  printf("the sum is %d\\n", add(20, 4));
+  return 0;
+}
+`;
+
+const PROGRAMS = { 'sum.py': PROGRAM, 'sum.c': C_PROGRAM };
 
 /** Debuggers of the kernel of a node and of programs in it, from F5. */
 export async function runDebugJob(workbench: Workbench, lab: TestLab, logs: string): Promise<TestResult[]> {
@@ -36,7 +51,11 @@ export async function runDebugJob(workbench: Workbench, lab: TestLab, logs: stri
       title: 'F5 in a Python file stops at its breakpoint in the node',
       run: () => job.stopInPython(),
     },
-    { title: 'its variables and its output are there', run: () => job.endPython() },
+    {
+      title: 'its variables and its output are there',
+      run: () => job.endProgram('2', 'the sum in vnode1 is 42'),
+    },
+    { title: 'F5 in a C file does so for the program that was built of it', run: () => job.stopInC() },
   ];
   return await runSteps(workbench.page, 'debug', steps, { logs, album: logs });
 }
@@ -53,8 +72,10 @@ class DebugJob {
   }
 
   async begin(): Promise<void> {
-    await importPython(this.#lab, 'with-python');
-    const created = this.#lab.bootyard('node', 'create', 'vnode1', '--image', 'with-python', '--wait');
+    // The editor's list of files is not always of this moment.
+    for (const [name, text] of Object.entries(PROGRAMS)) writeFileSync(join(this.#workspace, name), text);
+    await importInterpreters(this.#lab, 'with-interpreters');
+    const created = this.#lab.bootyard('node', 'create', 'vnode1', '--image', 'with-interpreters', '--wait');
     await Promise.all([created, this.#person.arrive()]);
     await this.#person.row('vnode1, booted').waitFor({ timeout: 240_000 });
   }
@@ -113,24 +134,39 @@ class DebugJob {
   }
 
   async stopInPython(): Promise<void> {
-    const { page } = this.#person;
-    writeFileSync(join(this.#workspace, 'sum.py'), PROGRAM);
-    await page.keyboard.press('Control+p');
-    await page.locator('.quick-input-widget input[type="text"]').first().fill(`sum.py:${LINE}`);
-    await this.#person.pick('sum.py');
-    await page.locator('.tab.active', { hasText: 'sum.py' }).waitFor();
-    await page.keyboard.press('F9');
-    await page.locator('.codicon-debug-breakpoint').first().waitFor();
-    await page.keyboard.press('F5');
-    await this.#frame('add').waitFor({ timeout: PYTHON_MS });
+    await this.#setBreakpoint('sum.py');
+    await this.#person.page.keyboard.press('F5');
+    await this.#frame('add').waitFor({ timeout: PROGRAM_MS });
   }
 
-  async endPython(): Promise<void> {
+  async stopInC(): Promise<void> {
+    const source = await this.#setBreakpoint('sum.c');
+    execFileSync('gcc', ['-g', '-O0', '-o', source.replace(/\.c$/, ''), source]);
+    await this.#person.page.keyboard.press('F5');
+    await this.#frame('add').waitFor({ timeout: PROGRAM_MS });
+  }
+
+  /** Where it stands, the second argument is there; then it goes on to its end. */
+  async endProgram(other: string, printed: string): Promise<void> {
     const variable = this.#person.page.locator('.debug-variables .monaco-list-row', { hasText: 'other' });
-    await variable.getByText('2', { exact: true }).waitFor();
+    await variable.getByText(other, { exact: true }).waitFor();
     await this.#press('Continue');
-    await this.#console('the sum in vnode1 is 42').waitFor({ timeout: DEBUGGER_MS });
+    await this.#console(printed).waitFor({ timeout: DEBUGGER_MS });
     await this.#toolbar().waitFor({ state: 'hidden', timeout: DEBUGGER_MS });
+  }
+
+  /** Answers the path of the file, which is on show then. */
+  async #setBreakpoint(name: string): Promise<string> {
+    const { page } = this.#person;
+    await page.keyboard.press('Control+p');
+    await page.locator('.quick-input-widget input[type="text"]').first().fill(`${name}:${LINE}`);
+    await this.#person.pick(name);
+    await page.locator('.tab.active', { hasText: name }).waitFor();
+    // The cursor goes to the line, and keys to the editor, only when the file is shown.
+    await page.locator('.editor-instance .view-line', { hasText: 'total = one' }).first().click();
+    await page.keyboard.press('F9');
+    await page.locator('.editor-instance .codicon-debug-breakpoint').first().waitFor();
+    return join(this.#workspace, name);
   }
 
   async #isMounted(): Promise<void> {

@@ -156,7 +156,7 @@ const jobs: Job[] = [
   ),
   job(
     'debug',
-    'debuggers of a kernel and of a program in a node, from F5',
+    'debuggers of a kernel and of programs in a node, from F5',
     (workbench, lab) => runDebugJob(workbench, lab, logs),
     true,
   ),

@@ -10,6 +10,8 @@ import { ControlLine } from '../snapshots/control-line.ts';
 const BEGIN_MS = 15_000;
 /** What a guest may say before it begins, and of how it has ended; more is none of that. */
 const MAX_WORDS = 4_096;
+/** How long what may be the beginning of a program's end is held back. */
+const HOLD_MS = 20;
 
 /**
  * The third serial line of a machine, on which `walt-debug-line` in the guest runs programs for debuggers, one at a time and
@@ -61,16 +63,25 @@ export class DebugLine {
   }
 
   #join(socket: Socket, stream: ConsoleViewer, end: LineEnd, rest: Buffer): void {
-    const take = (chunk: Buffer): void => {
-      const { data, code } = end.take(chunk);
+    let timer: NodeJS.Timeout | undefined;
+    const write = (data: Buffer): void => {
       if (data.length > 0 && !stream.write(data)) socket.pause();
-      if (code === undefined) return;
+    };
+    const take = (chunk: Buffer): void => {
+      clearTimeout(timer);
+      const { data, code } = end.take(chunk);
+      write(data);
+      if (code === undefined) {
+        timer = setTimeout(() => write(end.release()), HOLD_MS);
+        return;
+      }
       stream.end(
         code === 0 ? undefined : `The debugger in ${this.#node()} has ended with exit code ${code}.`,
       );
       socket.destroy();
     };
     socket.once('close', () => {
+      clearTimeout(timer);
       if (end.code === undefined) stream.end(`The machine of ${this.#node()} has ended.`);
     });
     stream.onDrain(() => socket.resume());
@@ -132,6 +143,8 @@ export class LineEnd {
   code: number | undefined;
   readonly #mark: Buffer;
   #held = Buffer.alloc(0);
+  /** how many of the bytes that are held have been handed on all the same */
+  #released = 0;
 
   constructor(word: string) {
     this.#mark = Buffer.from(`\nend ${word} `);
@@ -139,6 +152,21 @@ export class LineEnd {
 
   /** Answers what the program has printed, and its exit code when that is all. */
   take(chunk: Buffer): { data: Buffer; code?: number } {
+    const { data, ...rest } = this.#take(chunk);
+    const known = Math.min(this.#released, data.length);
+    this.#released -= known;
+    return { data: data.subarray(known), ...rest };
+  }
+
+  /** What is held back though the program may be waiting for an answer to it. */
+  release(): Buffer {
+    if (this.#held.length >= this.#mark.length) return Buffer.alloc(0);
+    const data = this.#held.subarray(this.#released);
+    this.#released = this.#held.length;
+    return data;
+  }
+
+  #take(chunk: Buffer): { data: Buffer; code?: number } {
     const bytes = Buffer.concat([this.#held, chunk]);
     const at = bytes.indexOf(this.#mark);
     if (at < 0) {

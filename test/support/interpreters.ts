@@ -6,12 +6,16 @@ import { importVariant, librariesOfHost, programOfHost } from './variant.ts';
 
 const DESCRIBE = `import os, sys; print(os.path.realpath(sys.executable)); print(os.path.dirname(os.__file__))`;
 
-/** Imports the tiny image with the Python of this host under another name; with the host's debugpy only when that is said. */
-export async function importPython(lab: TestLab, name: string, hasDebugpy = false): Promise<void> {
+/**
+ * Imports the tiny image with the Python of this host under another name; with the host's debugpy only when that is
+ * said. gdbserver is not in it.
+ */
+export async function importInterpreters(lab: TestLab, name: string, hasDebugpy = false): Promise<void> {
   const said = execFileSync('/usr/bin/python3', ['-c', DESCRIBE], { encoding: 'utf8' });
   const [program = '', library = ''] = said.split('\n');
   const modules = globSync(join(library, 'lib-dynload/*.so'));
-  const copy = { ...programOfHost(program), ...librariesOfHost(...modules), 'usr/bin/python3': program };
+  const python = { ...programOfHost(program), ...librariesOfHost(...modules), 'usr/bin/python3': program };
+  const copy = python;
   const folders = hasDebugpy ? [library, ...debugpyFiles()] : [library];
   await importVariant(lab, name, { copy, folders });
 }
