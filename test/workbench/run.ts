@@ -31,6 +31,8 @@ import { isLong } from '../support/long.ts';
 
 const cache = join(import.meta.dirname, '../../.cache');
 const logs = join(import.meta.dirname, 'shots');
+/** Pictures of the README. */
+const docs = join(import.meta.dirname, '../../docs');
 const summaryFile = join(cache, 'test-results/workbench.json');
 const flags = process.argv.slice(2).filter((word) => word.startsWith('--'));
 const loops = LOOPS.filter((loop) => flags.includes(`--${loop}`));
@@ -117,7 +119,7 @@ const jobs: Job[] = [
   job(
     'wall',
     'many nodes at a glance, by mouse and keyboard',
-    (workbench, lab) => runWallJob(workbench, lab, logs),
+    (workbench, lab) => runWallJob(workbench, lab, { logs, album: pictures ? docs : logs }),
     true,
   ),
   job('main', 'the main job, by mouse and keyboard', (workbench, lab) =>

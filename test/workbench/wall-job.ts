@@ -8,8 +8,12 @@ import type { Workbench } from './workbench.ts';
 
 const [FIRST, SECOND, THIRD] = ['vnode1', 'vnode2', 'vnode3'];
 
-/** The console wall by mouse and keyboard, with two nodes and one that comes and goes. */
-export async function runWallJob(workbench: Workbench, lab: TestLab, logs: string): Promise<TestResult[]> {
+/** The console wall by mouse and keyboard, with two nodes and one that comes and goes. `album`: where pictures go */
+export async function runWallJob(
+  workbench: Workbench,
+  lab: TestLab,
+  { logs, album }: { logs: string; album: string },
+): Promise<TestResult[]> {
   const person = new Person(workbench);
   const wall = new WallJob(person, lab);
   const steps: Step[] = [
@@ -17,7 +21,7 @@ export async function runWallJob(workbench: Workbench, lab: TestLab, logs: strin
     ...wall.steps(),
     ...new TopologyJob(person, lab).steps(FIRST, SECOND),
   ];
-  return runSteps(workbench.page, 'many nodes', steps, { logs, album: logs });
+  return runSteps(workbench.page, 'many nodes', steps, { logs, album });
 }
 
 async function beginning(person: Person, lab: TestLab): Promise<void> {
