@@ -38,8 +38,12 @@ int main(void) {
 
 const PROGRAMS = { 'sum.py': PROGRAM, 'sum.c': C_PROGRAM };
 
-/** Debuggers of the kernel of a node and of programs in it, from F5. */
-export async function runDebugJob(workbench: Workbench, lab: TestLab, logs: string): Promise<TestResult[]> {
+/** Debuggers of the kernel of a node and of programs in it, from F5. `album`: where pictures go */
+export async function runDebugJob(
+  workbench: Workbench,
+  lab: TestLab,
+  { logs, album }: { logs: string; album: string },
+): Promise<TestResult[]> {
   const job = new DebugJob(new Person(workbench), lab, workbench.workspace);
   const steps = [
     { title: 'a node with Python is on show', run: () => job.begin() },
@@ -57,7 +61,7 @@ export async function runDebugJob(workbench: Workbench, lab: TestLab, logs: stri
     },
     { title: 'F5 in a C file does so for the program that was built of it', run: () => job.stopInC() },
   ];
-  return await runSteps(workbench.page, 'debug', steps, { logs, album: logs });
+  return await runSteps(workbench.page, 'debug', steps, { logs, album });
 }
 
 class DebugJob {

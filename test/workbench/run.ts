@@ -159,7 +159,7 @@ const jobs: Job[] = [
   job(
     'debug',
     'debuggers of a kernel and of programs in a node, from F5',
-    (workbench, lab) => runDebugJob(workbench, lab, logs),
+    (workbench, lab) => runDebugJob(workbench, lab, { logs, album: pictures ? docs : logs }),
     true,
   ),
   {
