@@ -112,9 +112,7 @@ export interface StepsOptions {
 export function bootSteps(events: readonly unknown[], options: StepsOptions): BootStep[] {
   const builder = new StepBuilder(options.startedAt);
   for (const event of storedEvents(events)) builder.take(event);
-  return builder
-    .end(options.totalMs)
-    .map((step) => ({ ...step, stage: stageAt(options.stages, step.startMs) }));
+  return builder.end(options.totalMs).map((step) => ({ ...step, stage: stageOf(step, options.stages) }));
 }
 
 /** The events of a record that are known here. */
@@ -125,8 +123,22 @@ export function storedEvents(events: readonly unknown[]): StoredEvent[] {
   });
 }
 
-function stageAt(stages: readonly BootStage[], ms: number): string {
-  return stages.findLast(({ startMs }) => startMs <= ms)?.name ?? stages[0]?.name ?? '';
+/** The stage that begins with such a step. */
+const BEGUN: Partial<Record<BootStep['kind'], string>> = {
+  dhcp: 'dhcp',
+  file: 'boot files',
+  console: 'kernel',
+  mount: 'root',
+  'walt-init': 'walt-init',
+};
+/** Stages go by the monotonic clock and steps by the other one: the same moment may differ by so many ms. */
+const CLOCKS_MS = 2;
+
+function stageOf({ kind, startMs: ms }: Open, stages: readonly BootStage[]): string {
+  const begun = stages.findLast(
+    ({ name, startMs }) => startMs <= ms + (name === BEGUN[kind] ? CLOCKS_MS : 0),
+  );
+  return begun?.name ?? stages[0]?.name ?? '';
 }
 
 class StepBuilder {

@@ -50,6 +50,26 @@ describe('steps of a boot', () => {
     ]);
   });
 
+  test('what begins a stage is a step of it, though the two clocks differ; what comes just before is not', () => {
+    const body = { kind: 'dhcp', message: 'REQUEST', answer: 'ACK', cause: 'reserved' } as const;
+    const found = steps(
+      at(898, body),
+      at(998, body),
+      http(998, 'start', '/start.ipxe'),
+      http(997, 'start', '/early'),
+      at(1999, { kind: 'console', line: '[ 0.000000] Linux version 6.1' }),
+      at(4998, { kind: 'console', line: '*** Initializing... ***' }),
+    );
+    expect(found.map(({ name, stage: of }) => [name.split(':')[0], of])).toEqual([
+      ['REQUEST', 'dhcp'],
+      ['http /early', 'dhcp'],
+      ['REQUEST', 'dhcp'],
+      ['http /start.ipxe', 'boot files'],
+      ['[ 0.000000] Linux version 6.1', 'kernel'],
+      ['Initializing', 'walt-init'],
+    ]);
+  });
+
   test('files last from their request to their end, also when two clients fetch one at once', () => {
     const two = { client: '192.168.152.3' };
     const found = steps(
