@@ -63,12 +63,13 @@ const cases: Broken[] = [
   {
     cause: 'init.crash',
     change: init('echo I end', 'exit 3'),
-    words: ['Kernel panic at init', '/sbin/init of image', 'ended with exit code 3', 'node console'],
+    // A guest may reboot before QEMU has told of its panic: the sentence then begins with that.
+    words: [' at init: ', '/sbin/init of image', 'ended with exit code 3', 'node console'],
   },
   {
     cause: 'init.crash',
     make: crashingInit,
-    words: ['Kernel panic at init', 'was killed by SIGSEGV: it touched memory that is not its own'],
+    words: [' at init: ', 'was killed by SIGSEGV: it touched memory that is not its own'],
   },
   {
     cause: 'memory.out',
@@ -95,12 +96,7 @@ const cases: Broken[] = [
   {
     cause: 'panic.exception',
     make: brokenDriver,
-    words: [
-      'Kernel panic at init',
-      'its kernel crashed (invalid opcode',
-      ' in init_nls_ascii+',
-      'another kernel',
-    ],
+    words: [' at init: ', 'its kernel crashed (invalid opcode', ' in init_nls_ascii+', 'another kernel'],
   },
 ];
 test.runIf(isLong).each(cases)('$cause', expectCause);
