@@ -187,7 +187,7 @@ async function main(): Promise<void> {
     publish,
     store: new LeaseRows(database),
   });
-  const unserved = new UnservedClients(bus);
+  const unserved = new UnservedClients(bus, changed);
   const tftp = new TftpServer({
     address,
     publish,

@@ -1,4 +1,4 @@
-import type { ImageUsage, NodeReads } from './reads.ts';
+import type { ImageUsage, NodeReads, ReadFile } from './reads.ts';
 import { formatSeconds, formatSize, formatTable } from './text-table.ts';
 
 /** Rows of a list that text has; JSON has all. */
@@ -18,8 +18,8 @@ export function readsText({ node, number, image, bootedMs, isCopied, reads }: No
 }
 
 /** What was only listed has no bytes, what was in memory no wait. */
-function readRow({ path, bytes, atMs, waitedMs }: ImageUsage['largest'][number]): string[] {
-  const waited = waitedMs > 0 ? formatMs(waitedMs) : '';
+function readRow({ path, bytes, atMs, waitedMs }: ReadFile): string[] {
+  const waited = waitedMs >= 0.05 ? formatMs(waitedMs) : '';
   return [formatSeconds(atMs), path.endsWith('/') ? 'listed' : formatSize(bytes), waited, `/${path}`];
 }
 

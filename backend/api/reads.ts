@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import { ImageUsage } from '../boot/image-usage.ts';
+import { ImageUsage, ReadFile } from '../boot/image-usage.ts';
 import { method } from './method.ts';
 
-export { ImageUsage } from '../boot/image-usage.ts';
+export { ImageUsage, type ReadFile } from '../boot/image-usage.ts';
 
 export const NodeReads = z.object({
   node: z.string(),
@@ -13,11 +13,8 @@ export const NodeReads = z.object({
   bootedMs: z.number().nullable(),
   /** the image went to the node whole, as hybrid boots take it: what is read there is the node's own disk */
   isCopied: z.boolean(),
-  /**
-   * in the order of the first reads; `bytes` counts what was read twice twice; a link has none, and so has a directory, which
-   * was listed and whose path ends with a slash; `waitedMs`: its reads waited for a disk of this machine, each for itself
-   */
-  reads: z.array(z.object({ path: z.string(), bytes: z.number(), atMs: z.number(), waitedMs: z.number() })),
+  /** in the order of the first reads */
+  reads: z.array(ReadFile),
 });
 export type NodeReads = z.infer<typeof NodeReads>;
 

@@ -4,6 +4,18 @@ import type { BootReadRecord } from '../state/read-records.ts';
 import { neededPaths } from './needed-paths.ts';
 import { imagePackages } from './image-packages.ts';
 
+/**
+ * `bytes` counts what was read twice twice; a link has none, and so has a directory, which was listed and whose path ends with
+ * a slash. `atMs`: the first read, after power-on. `waitedMs`: its reads waited for a disk of this machine, each for itself.
+ */
+export const ReadFile = z.object({
+  path: z.string(),
+  bytes: z.number(),
+  atMs: z.number(),
+  waitedMs: z.number(),
+});
+export type ReadFile = z.infer<typeof ReadFile>;
+
 const Amount = z.object({ files: z.number(), bytes: z.number() });
 type Amount = z.infer<typeof Amount>;
 const Named = Amount.extend({ name: z.string() });
@@ -24,12 +36,10 @@ export const ImageUsage = z.object({
   read: Amount,
   /** read by each boot before it was booted: what is read ahead */
   needed: Amount,
-  /** of the needed files those with most bytes; `atMs`: first read, ms after power-on of the last boot, which waited `waitedMs` */
-  largest: z.array(z.object({ path: z.string(), bytes: z.number(), atMs: z.number(), waitedMs: z.number() })),
+  /** of the needed files those with most bytes, which never count twice; times are those of the last boot */
+  largest: z.array(ReadFile),
   /** files for which the last boot waited longest until it was booted: they came from a disk and not from memory */
-  waitedFor: z.array(
-    z.object({ path: z.string(), bytes: z.number(), atMs: z.number(), waitedMs: z.number() }),
-  ),
+  waitedFor: z.array(ReadFile),
   /** ms, all such waits of the last boot, each for itself: reads that wait side by side count each */
   waitedMs: z.number(),
   /** directories never listed in which no file was ever read, the largest first; those inside of them are not named */

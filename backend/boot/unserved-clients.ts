@@ -12,26 +12,36 @@ const EVERY_MS = 60_000;
  */
 export class UnservedClients {
   readonly #bus: EventBus;
+  readonly #onChange: () => void;
   #notice: string | undefined;
   #saidAt = -Infinity;
 
-  constructor(bus: EventBus) {
+  /** `onChange`: there is a notice, another one, or none any more */
+  constructor(bus: EventBus, onChange: () => void) {
     this.#bus = bus;
+    this.#onChange = onChange;
     bus.subscribe((event) => this.#take(event));
   }
 
   #take(event: BusEvent): void {
     if (event.kind !== 'dhcp') return;
-    if (event.cause === RANGE_OFFER) this.#notice = undefined;
+    if (event.cause === RANGE_OFFER) this.#set(undefined);
     if (event.cause !== RANGE_FULL) return;
     const { first, last } = DYNAMIC_RANGE;
-    this.#notice =
+    const notice =
       `No DHCP answer for ${event.node ?? 'a machine'}, which is no node of this lab: all addresses for such machines ` +
       `(${first} to ${last}) are taken; give back one that is not needed ('dhclient -r' on its machine), or all of them ` +
       `with 'bootyard lab stop' and 'bootyard lab start', which also ends the nodes.`;
+    this.#set(notice);
     if (performance.now() - this.#saidAt < EVERY_MS) return;
     this.#saidAt = performance.now();
-    this.#bus.publish({ kind: 'log', stream: 'platform.devices', line: this.#notice, timestamp: Date.now() });
+    this.#bus.publish({ kind: 'log', stream: 'platform.devices', line: notice, timestamp: Date.now() });
+  }
+
+  #set(notice: string | undefined): void {
+    if (notice === this.#notice) return;
+    this.#notice = notice;
+    this.#onChange();
   }
 
   /** What is to be known of it, until such a machine is offered an address. */

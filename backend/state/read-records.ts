@@ -57,7 +57,7 @@ export class ReadRecords {
         path,
         bytes,
         atMs,
-        Math.round(waitedMs * 10) / 10,
+        Math.round(waitedMs * 1000) / 1000,
       ]);
       sqlite
         .prepare('INSERT OR REPLACE INTO boot_reads (boot, image_id, reads) VALUES (?, ?, ?)')

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
 import { quoted } from '../../backend/api/copy/scripts.ts';
-import { BootyardError } from '../../backend/errors.ts';
+import { BootyardError, messageOf } from '../../backend/errors.ts';
 import type { LabClient } from '../daemon/lab-client.ts';
 import type { NodeShells } from '../files/node-shell.ts';
 import { found } from './channel.ts';
@@ -44,19 +44,29 @@ export async function gdbserverOf(
 }
 
 async function giveGdbserver(shells: Pick<NodeShells, 'run'>, node: string): Promise<void> {
-  const tar = await gdbserverOfHost().catch(() => undefined);
-  if (!tar) {
+  const program = await gdbserverOfHost();
+  if (program === '') {
     throw new BootyardError(
       'debug.native',
       `gdbserver is neither in the image of ${node} nor on this machine: install the package gdbserver in one of them.`,
     );
   }
+  const tar = await tarOf(program).catch((error: unknown) => {
+    throw new BootyardError(
+      'debug.native',
+      `${program} of this machine cannot be copied into ${node}: ${messageOf(error)}`,
+    );
+  });
   await giveTo(shells, node, { what: 'gdbserver', folder: FOLDER, tar });
 }
 
-/** This machine's gdbserver with its libraries, and a script that runs it with those, as a tar. */
-async function gdbserverOfHost(): Promise<Buffer> {
-  const program = (await run('sh', ['-c', 'command -v gdbserver'])).stdout.trim();
+/** The path of this machine's gdbserver, or nothing. */
+async function gdbserverOfHost(): Promise<string> {
+  return (await run('sh', ['-c', 'command -v gdbserver || true'])).stdout.trim();
+}
+
+/** A gdbserver of this machine with its libraries, and a script that runs it with those, as a tar. */
+async function tarOf(program: string): Promise<Buffer> {
   const { stdout } = await run('ldd', [program]);
   const libraries = [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, file = '']) => file);
   const loader = basename(libraries.find((file) => /\/ld-linux/.test(file)) ?? '');

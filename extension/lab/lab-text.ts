@@ -11,16 +11,18 @@ export interface LabView {
   readonly total: number;
 }
 
-/** The status bar item's text, such as `$(vm-running) 2/3`. */
-export function statusText({ state, booted, total }: LabView): string {
-  if (state === 'running') return `$(${booted > 0 ? 'vm-running' : 'vm-outline'}) ${booted}/${total}`;
+/** The status bar item's text, such as `$(vm-running) 2/3`, with a sign when the tooltip has a notice. */
+export function statusText({ state, lab, booted, total }: LabView): string {
+  const sign = lab?.notices ? ' $(warning)' : '';
+  if (state === 'running') return `$(${booted > 0 ? 'vm-running' : 'vm-outline'}) ${booted}/${total}${sign}`;
   if (state === 'starting') return '$(loading~spin) Bootyard';
   return `$(${state === 'failing' ? 'debug-disconnect' : 'vm-outline'}) Bootyard`;
 }
 
 /** What a screen reader says for the item. */
-export function spokenStatus({ state, booted, total }: LabView): string {
-  if (state === 'running') return `Bootyard: ${booted} of ${total} nodes booted`;
+export function spokenStatus({ state, lab, booted, total }: LabView): string {
+  if (state === 'running')
+    return [`Bootyard: ${booted} of ${total} nodes booted`, ...(lab?.notices ?? [])].join('. ');
   return `Bootyard: ${state === 'failing' ? 'the daemon does not answer' : `lab ${state}`}`;
 }
 
@@ -51,16 +53,18 @@ const always: [string, string][] = [
 ];
 export const statusCommands = [...running, ...stopped, ...always].map(([, command]) => command);
 
-/** The item's tooltip: status, why this acceleration, and what to do next. */
+/** The item's tooltip: status, notices, why this acceleration, and what to do next. */
 export function statusTooltip(view: LabView): string {
   const { state, lab } = view;
   const reason =
     state === 'running' && lab?.accelerationReason
       ? [`Acceleration: ${escapeMarkdown(lab.accelerationReason)}`]
       : [];
+  const notices = state === 'running' ? (lab?.notices ?? []).map(escapeMarkdown) : [];
   const network =
     state === 'running' && lab ? [`Network ${lab.network.name}, server ${lab.network.address}`] : [];
   const actions = [...(state === 'running' ? running : state === 'stopped' ? stopped : []), ...always];
   const links = actions.map(([title, command]) => `[${title}](command:${command})`).join(' · ');
-  return ['**Bootyard**', escapeMarkdown(statusSentence(view)), ...network, ...reason, links].join('\n\n');
+  const status = [escapeMarkdown(statusSentence(view)), ...notices];
+  return ['**Bootyard**', ...status, ...network, ...reason, links].join('\n\n');
 }

@@ -6,7 +6,13 @@ import { BootyardError } from '../../backend/errors.ts';
 import { LabConnection, retryDelay } from '../../extension/daemon/connection.ts';
 import type { LabAccess, LabClient } from '../../extension/daemon/lab-client.ts';
 import { LabModel, type ModelChange } from '../../extension/daemon/lab-model.ts';
-import { statusSentence, statusText, statusTooltip, type LabView } from '../../extension/lab/lab-text.ts';
+import {
+  spokenStatus,
+  statusSentence,
+  statusText,
+  statusTooltip,
+  type LabView,
+} from '../../extension/lab/lab-text.ts';
 import { whenNode } from '../../extension/nodes/node-wait.ts';
 import { Coalescer } from '../../extension/ui/coalescer.ts';
 
@@ -270,6 +276,14 @@ describe('what the status bar says', () => {
       'The lab is running: 2 of 3 nodes booted, acceleration software emulation (TCG). The daemon has pid 7 and takes 80 MB.',
     );
     expect(statusTooltip(view)).toContain('There is no /dev/kvm\\.');
+  });
+
+  test('what its user should know of the lab is in sight, and said', () => {
+    const told: LabView = { ...view, lab: { ...lab, notices: ['No address is left.'] } };
+    expect(statusText(told)).toBe('$(vm-running) 2/3 $(warning)');
+    expect(statusTooltip(told)).toContain('No address is left\\.');
+    expect(spokenStatus(told)).toBe('Bootyard: 2 of 3 nodes booted. No address is left.');
+    expect(spokenStatus(view)).toBe('Bootyard: 2 of 3 nodes booted');
   });
 
   test('a daemon that is away', () => {
