@@ -132,7 +132,7 @@ describe.runIf(isLong)('room on the disk', () => {
       failed.reason ?? '',
     )?.[1];
     expect([failed.reason, command]).toEqual([
-      expect.stringContaining('No room on sda1'),
+      expect.stringMatching(/no room on sda1 for the image \(\d+ MiB needed, \d+ MiB free\)/),
       expect.any(String),
     ]);
 

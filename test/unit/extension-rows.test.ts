@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ImageInfo } from '../../backend/api/image.ts';
 import type { NodeInfo } from '../../backend/api/node.ts';
+import { explain } from '../../backend/nodes/explain/explain.ts';
 import {
   bytes,
   imageNameFor,
@@ -12,6 +13,7 @@ import { freeNodeName, nameList, nodeNameProblem } from '../../extension/nodes/n
 import { ago, contextValue, nodeRow, nodeTooltip, tooltipCommands } from '../../extension/nodes/node-row.ts';
 import { timelineText } from '../../extension/timeline/timeline-text.ts';
 import { escapeMarkdown } from '../../extension/ui/markdown.ts';
+import { boot, noRoom } from './explain/support.ts';
 
 const NOW = Date.parse('2026-11-21T08:00:00Z');
 
@@ -94,8 +96,7 @@ describe('node rows', () => {
   );
 
   test('a node that an image copy keeps from booting offers to remove that, whoever began the boot', () => {
-    const reason =
-      'No room on sda1 for the image (40 MiB needed), and the copy of image 0123456789ab holds data: let it go.';
+    const reason = explain(boot(noRoom)).sentence;
     const failed = node({ state: 'failed', reason });
     expect(contextValue(failed)).toBe('node+failed+on+noRoom');
     expect(nodeTooltip(failed, NOW)).toContain('[Remove Image Copy...](command:bootyard.node.makeRoom?');

@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import type { DiskInfo, ImageCopyInfo } from '../../backend/api/node.ts';
 import type { PortInfo } from '../../backend/api/port.ts';
+import { explain } from '../../backend/nodes/explain/explain.ts';
 import { copyLoss, copyRow, diskRow } from '../../extension/nodes/disks/disk-rows.ts';
 import { copyInTheWay } from '../../extension/nodes/disks/no-room.ts';
 import { parsePorts, portRow } from '../../extension/nodes/ports/port-text.ts';
 import { rangeProblem, speedProblem } from '../../extension/nodes/replay-text.ts';
 import { pingSummary, summary } from '../../extension/nodes/run-text.ts';
 import { snapshotNameProblem, snapshotRow } from '../../extension/nodes/snapshots/snapshot-text.ts';
+import { boot, noRoom } from './explain/support.ts';
 
 const disk: DiskInfo = {
   name: 'disk_0',
@@ -82,9 +84,8 @@ describe('copies of images in a list', () => {
   });
 
   test('the copy that a failed boot names is found, and no other words are', () => {
-    const failure =
-      "Failed: node n did not boot. No room on sda1 for the image (40 MiB needed, 20 MiB free), and the copy of image 0123456789ab holds data: let it go with 'bootyard node disk remove n 0123456789ab --force'.";
-    expect(copyInTheWay(failure)).toBe('0123456789ab');
+    const { sentence } = explain(boot(noRoom));
+    expect(copyInTheWay(`Failed: node n1 did not boot. ${sentence}`)).toBe('0123456789ab');
     expect(copyInTheWay('No room on sda1.')).toBeUndefined();
     expect(copyInTheWay('Failed: the copy of image 0123456789ab holds data')).toBeUndefined();
   });

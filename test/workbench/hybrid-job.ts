@@ -58,7 +58,7 @@ export class HybridJob {
     await this.#choose(node, 'Boot Node on Image...');
     await this.#person.input(`Boot ${node} on which image?`);
     await this.#person.pick(other);
-    const failure = this.#person.toast('No room on sda1');
+    const failure = this.#person.toast('no room on sda1');
     await failure.waitFor({ timeout: 240_000 });
     await failure.getByRole('button', { name: 'Remove Image Copy...' }).click();
     await this.#person.confirm('is deleted for good', 'Cancel');

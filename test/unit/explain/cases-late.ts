@@ -1,4 +1,4 @@
-import { type Case, finding, panicked, refusedStart, sent, settings, stopped } from './support.ts';
+import { type Case, finding, noRoom, panicked, refusedStart, sent, settings, stopped } from './support.ts';
 
 const step = (name: string, script: string, code: number): string =>
   `>>> The step "${name}" of ${script} failed (exit code ${code}).`;
@@ -267,15 +267,9 @@ export const lateCases: Case[] = [
   ],
   [
     'hybrid.no-room',
-    {
-      ...stopped('walt-init'),
-      end: {
-        kind: 'given up',
-        text: "No room on sda1 for the image (99 MiB needed, 9 MiB free), and the copy of image abc holds data: let it go with 'bootyard node disk remove n1 abc --force'.",
-      },
-    },
+    noRoom,
     'Gave up at walt-init: no room on sda1 for the image (99 MiB needed',
-    "'bootyard node disk remove n1 abc --force'",
+    "holds data; let it go with 'bootyard node disk remove n1 0123456789ab --force'",
   ],
   [
     'hybrid.no-room',

@@ -22,6 +22,15 @@ export function boot(change: Partial<BootFacts>): BootFacts {
   };
 }
 
+/** No room for an image on a disk beside a copy that holds data, as walt-hybrid-copy says it. */
+export const noRoom: Partial<BootFacts> = {
+  stage: 'walt-init',
+  end: {
+    kind: 'given up',
+    text: "No room on sda1 for the image (99 MiB needed, 9 MiB free), and the copy of image 0123456789ab holds data: let it go with 'bootyard node disk remove n1 0123456789ab --force'.",
+  },
+};
+
 export const stopped = (stage: string, ...console: string[]): Partial<BootFacts> => ({ stage, console });
 export const panicked = (stage: string, ...console: string[]): Partial<BootFacts> => ({
   stage,
