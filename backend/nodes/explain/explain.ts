@@ -1,4 +1,5 @@
 import type { Explanation } from '../../events/explanation.ts';
+import { panicText } from '../console-scanner.ts';
 import { causes } from './causes.ts';
 import { BootCase, type BootEnd, type BootFacts } from './facts.ts';
 
@@ -31,8 +32,11 @@ export function because({ cause, why, fix }: Omit<Explanation, 'sentence'>): str
   return (fix === '' ? why : `${why}; ${fix}`).slice(0, MAX_SENTENCE);
 }
 
-function sentenceOf({ end, stage, node }: BootFacts, reason = ''): string {
-  return `${HEADS[end.kind](stage, node, end)}: ${reason}.`;
+function sentenceOf({ end, stage, node, console }: BootFacts, reason = ''): string {
+  // Many kernels restart their machine after a panic, which may end before its panic has been told.
+  const isPanic =
+    end.kind === 'rebooted' && end.times !== 0 && console.some((line) => panicText(line) !== undefined);
+  return `${HEADS[isPanic ? 'panicked' : end.kind](stage, node, end)}: ${reason}.`;
 }
 
 const HEADS: Readonly<Record<BootEnd['kind'], (stage: string, node: string, end: BootEnd) => string>> = {

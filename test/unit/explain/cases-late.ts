@@ -479,6 +479,18 @@ export const lateCases: Case[] = [
     'bootyard node console n1',
   ],
   [
+    'init.crash',
+    {
+      ...panicked(
+        'init',
+        '[    9.1] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000300',
+      ),
+      end: { kind: 'rebooted', text: 'init (Starting walt image init)', times: 1 },
+    },
+    'Kernel panic at init: /sbin/init of image img ended with exit code 3',
+    'bootyard node console n1',
+  ],
+  [
     'reboot.own',
     {
       stage: 'booted',
