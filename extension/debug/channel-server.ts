@@ -16,7 +16,7 @@ export interface ChannelServer {
  */
 export async function serveChannels(
   where: ListenOptions,
-  accept: (socket: Socket) => Promise<Channel>,
+  accept: () => Promise<Channel>,
   failed: (sentence: string) => void,
 ): Promise<ChannelServer> {
   const sockets = new Set<Socket>();
@@ -24,7 +24,7 @@ export async function serveChannels(
     sockets.add(socket);
     socket.on('error', () => socket.destroy());
     socket.once('close', () => sockets.delete(socket));
-    accept(socket).then(
+    accept().then(
       (channel) => join(socket, channel, failed),
       (error: unknown) => {
         socket.destroy();
@@ -49,8 +49,6 @@ function join(socket: Socket, channel: Channel, failed: (sentence: string) => vo
     return;
   }
   socket.on('data', (data: Buffer) => channel.write(data));
-  // `accept` may have looked into it, and stopped it for that.
-  socket.resume();
   socket.once('close', () => channel.close());
   channel.onData((data) => void socket.write(data));
   channel.onEnd((sentence) => {

@@ -47,7 +47,7 @@ export async function found<T extends string>(
 }
 
 /** Runs a shell command in a node to its end; answers what it has printed. */
-async function printed(client: LabClient, node: string, command: string): Promise<string> {
+export async function printed(client: LabClient, node: string, command: string): Promise<string> {
   const channel = await openChannel(client, node, command);
   const decoder = new TextDecoder();
   let text = '';

@@ -6,6 +6,7 @@ import { quoted } from '../../backend/api/copy/scripts.ts';
 export const KERNEL = 'bootyard-kernel';
 export const PYTHON = 'bootyard-python';
 export const NATIVE = 'bootyard-native';
+export const NODEJS = 'bootyard-nodejs';
 
 const HOME_IN_NODE = '/root';
 
@@ -40,6 +41,9 @@ const StartedConfiguration = ProgramConfiguration.extend({
 export const NativeConfiguration = StartedConfiguration.extend({
   gdb: z.string().min(1).default('gdb'),
   commands: z.array(z.string()).default([]),
+});
+export const NodeJsConfiguration = StartedConfiguration.extend({
+  runtime: z.string().min(1).default('node'),
 });
 
 /** A launch configuration in plain values. */

@@ -2,7 +2,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { posix } from 'node:path';
 import * as vscode from 'vscode';
 import type { Parts } from '../features.ts';
-import { type Configuration, localProgram, NATIVE, programOfNode, PYTHON } from './configurations.ts';
+import { type Configuration, localProgram, NATIVE, NODEJS, programOfNode, PYTHON } from './configurations.ts';
 
 const REMEMBERED = 'debug.program';
 const MAX_FILES = 200;
@@ -10,6 +10,7 @@ const MAX_FILES = 200;
 /** What the programs of a debugger are written in, and what their names end with; the last one takes all others. */
 const KINDS = [
   { type: PYTHON, languages: ['python'], ends: /\.py$/ },
+  { type: NODEJS, languages: ['javascript'], ends: /\.[cm]?js$/ },
   { type: NATIVE, languages: ['c', 'cpp', 'rust'], ends: /$/ },
 ];
 

@@ -11,10 +11,12 @@ import {
   kernelConfiguration,
   localProgram,
   NATIVE,
+  NODEJS,
   PYTHON,
 } from './configurations.ts';
 import { KernelSessions } from './kernel-sessions.ts';
 import { NativeSessions } from './native-sessions.ts';
+import { NodeJsSessions } from './node-js-sessions.ts';
 import { askProgram, programOnShow } from './program-choice.ts';
 import { PythonSessions } from './python-sessions.ts';
 
@@ -24,6 +26,7 @@ export function registerDebug(parts: Parts, { view }: NodesView): vscode.Disposa
   const kernels = new KernelSessions(parts);
   const pythons = new PythonSessions(parts);
   const natives = new NativeSessions(parts);
+  const nodeJs = new NodeJsSessions(parts);
 
   /** By F5 in the view the node is the one that is selected there. */
   async function node(args: unknown[], question: Omit<TargetQuestion, 'title'>): Promise<NodeInfo> {
@@ -66,6 +69,7 @@ export function registerDebug(parts: Parts, { view }: NodesView): vscode.Disposa
     kernels,
     pythons,
     natives,
+    nodeJs,
     vscode.debug.registerDebugAdapterDescriptorFactory(KERNEL, kernels),
     vscode.debug.registerDebugAdapterDescriptorFactory(PYTHON, pythons),
     vscode.debug.registerDebugAdapterDescriptorFactory(NATIVE, natives),
@@ -76,6 +80,10 @@ export function registerDebug(parts: Parts, { view }: NodesView): vscode.Disposa
     // A terminal that the editor opens for the program would be on this machine.
     provider(parts, PYTHON, { ...offers(PYTHON), fixed: { console: 'internalConsole' } }),
     provider(parts, NATIVE, offers(NATIVE)),
+    provider(parts, NODEJS, {
+      ...offers(NODEJS),
+      instead: (folder, configuration) => nodeJs.start(folder, configuration),
+    }),
     registerCommands(errors, {
       'bootyard.node.debugKernel': (...args) => debugKernel(args),
       'bootyard.node.debugProgram': (...args) => debugProgram(args),
@@ -90,10 +98,19 @@ interface Offer {
   readonly filled: () => Promise<Configuration>;
   /** what all have */
   readonly fixed?: Record<string, string>;
+  /** starts another session instead */
+  readonly instead?: (
+    folder: vscode.WorkspaceFolder | undefined,
+    configuration: vscode.DebugConfiguration,
+  ) => Promise<void>;
 }
 
 /** Configurations that can be chosen without a launch.json, and what is missing in those that have none or less. */
-function provider({ errors }: Parts, type: string, { offered, filled, fixed }: Offer): vscode.Disposable {
+function provider(
+  { errors }: Parts,
+  type: string,
+  { offered, filled, fixed, instead }: Offer,
+): vscode.Disposable {
   return vscode.debug.registerDebugConfigurationProvider(
     type,
     {
@@ -108,6 +125,11 @@ function provider({ errors }: Parts, type: string, { offered, filled, fixed }: O
           errors.report(error);
           return undefined;
         }
+      },
+      resolveDebugConfigurationWithSubstitutedVariables: async (folder, configuration) => {
+        if (!instead) return configuration;
+        await instead(folder, configuration).catch((error: unknown) => errors.report(error));
+        return undefined;
       },
     },
     vscode.DebugConfigurationProviderTriggerKind.Dynamic,

@@ -4,10 +4,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ApiClient } from '../../backend/api/client.ts';
 import { connectToLab } from '../../backend/api/lab-control.ts';
-import { NativeConfiguration } from '../../extension/debug/configurations.ts';
+import { quoted } from '../../backend/api/copy/scripts.ts';
+import { NativeConfiguration, NodeJsConfiguration } from '../../extension/debug/configurations.ts';
 import { gdbTarget, serveGdbserver } from '../../extension/debug/gdbserver-line.ts';
+import { checkNodeJs, serveInspector } from '../../extension/debug/node-js.ts';
 import { debugpyAdapter } from '../../extension/debug/debugpy.ts';
 import { channelTo, DapClient } from '../support/dap.ts';
+import { InspectorClient } from '../support/inspector.ts';
 import { repository, TestLab, until } from '../support/lab.ts';
 import { isLong } from '../support/long.ts';
 import { importInterpreters } from '../support/interpreters.ts';
@@ -24,6 +27,12 @@ int main(int argc, char **argv) {
   printf("sum %d of %d\\n", add(40, 2), argc);
   return 0;
 }
+`;
+const SUM_JS = `function add(one, other) {
+  const total = one + other;
+  return total;
+}
+console.log('sum', add(40, Number(process.argv[2])));
 `;
 
 describe.runIf(isLong)('programs in a node', () => {
@@ -141,6 +150,40 @@ describe.runIf(isLong)('programs in a node', () => {
     const missing = { ...configuration, program: '/root/app/nothing' };
     await expect(serveGdbserver(client, shells, missing, failed)).rejects.toThrow(
       'The program /root/app/nothing of vnode1 is not there.',
+    );
+    expect(failures).toEqual([]);
+  }, 600_000);
+
+  test('of Node.js stop where its inspector is told, by a port of this machine', async () => {
+    await lab.inNode('vnode1', `mkdir -p /root/app; printf %s ${quoted(SUM_JS)} >/root/app/sum.js`);
+    const program = { node: 'vnode1', program: '/root/app/sum.js', args: ['2'] };
+    const configuration = NodeJsConfiguration.parse(program);
+    await checkNodeJs(client, configuration);
+    const served = await serveInspector(client, configuration, failed);
+    // Editors look first, and come back.
+    const first = new InspectorClient(served.address);
+    await first.ask('Runtime.enable');
+    first.close();
+    const inspector = new InspectorClient(served.address);
+    try {
+      await inspector.ask('Debugger.enable');
+      const place = { url: 'file:///root/app/sum.js', lineNumber: 1 };
+      await inspector.ask('Debugger.setBreakpointByUrl', place);
+      await inspector.ask('Runtime.runIfWaitingForDebugger');
+      const frame = await inspector.paused();
+      expect(frame).toMatchObject({ functionName: 'add', line: 1 });
+      expect(await inspector.value('one * other', frame.id)).toBe(80);
+    } finally {
+      inspector.close();
+      await served.close();
+    }
+    await until(
+      'the program ends with its debugger',
+      () => lab.inNode('vnode1', 'pgrep -f sum.js || echo none'),
+      (said) => said === 'none\n',
+    );
+    await expect(checkNodeJs(client, { ...configuration, runtime: 'nodejs' })).rejects.toThrow(
+      'Node vnode1 has no nodejs: its image needs Node.js (in Debian the package nodejs) to debug its programs.',
     );
     expect(failures).toEqual([]);
   }, 600_000);

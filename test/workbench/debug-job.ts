@@ -23,6 +23,14 @@ def add(one, other):
 print("the sum in", os.uname().nodename, "is", add(40, 2))
 `;
 const LINE = 4;
+const NODE_PROGRAM = `const os = require('os');
+
+function add(one, other) {
+  const total = one + other;
+  return total;
+}
+console.log('the sum in', os.hostname(), 'is', add(30, 3));
+`;
 const C_PROGRAM = `#include <stdio.h>
 
 int add(int one, int other) {
@@ -36,7 +44,7 @@ int main(void) {
 }
 `;
 
-const PROGRAMS = { 'sum.py': PROGRAM, 'sum.c': C_PROGRAM };
+const PROGRAMS = { 'sum.py': PROGRAM, 'sum.js': NODE_PROGRAM, 'sum.c': C_PROGRAM };
 
 /** Debuggers of the kernel of a node and of programs in it, from F5. `album`: where pictures go */
 export async function runDebugJob(
@@ -46,7 +54,7 @@ export async function runDebugJob(
 ): Promise<TestResult[]> {
   const job = new DebugJob(new Person(workbench), lab, workbench.workspace);
   const steps = [
-    { title: 'a node with Python is on show', run: () => job.begin() },
+    { title: 'a node with Python and Node.js is on show', run: () => job.begin() },
     { title: 'F5 on a node debugs its kernel', run: () => job.startKernel() },
     { title: `a breakpoint in ${MOUNT} is hit`, run: () => job.stopInMount(), picture: 'debug-kernel' },
     { title: 'the console is there meanwhile', run: () => job.openConsole() },
@@ -58,6 +66,14 @@ export async function runDebugJob(
     {
       title: 'its variables and its output are there',
       run: () => job.endProgram('2', 'the sum in vnode1 is 42'),
+    },
+    {
+      title: 'Debug Program of a node does so for Node.js',
+      run: () => job.stopInNodeJs(),
+    },
+    {
+      title: 'there, too, are variables and output',
+      run: () => job.endProgram('3', 'the sum in vnode1 is 33'),
     },
     { title: 'F5 in a C file does so for the program that was built of it', run: () => job.stopInC() },
   ];
@@ -140,6 +156,17 @@ class DebugJob {
   async stopInPython(): Promise<void> {
     await this.#setBreakpoint('sum.py');
     await this.#person.page.keyboard.press('F5');
+    await this.#frame('add').waitFor({ timeout: PROGRAM_MS });
+  }
+
+  async stopInNodeJs(): Promise<void> {
+    await this.#setBreakpoint('sum.js');
+    await this.#person.show('Bootyard');
+    await this.#person.choose(this.#person.row('vnode1, '), 'Debug Program...');
+    await this.#person.page
+      .locator('.quick-input-widget .monaco-list-row', { hasText: 'copied into the node' })
+      .waitFor();
+    await this.#person.page.keyboard.press('Enter');
     await this.#frame('add').waitFor({ timeout: PROGRAM_MS });
   }
 
