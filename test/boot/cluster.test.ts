@@ -54,7 +54,13 @@ describe.runIf(isLong)('a cluster of three hybrid nodes behind NAT', () => {
       }
       await lab.bootyard('node', 'wait', '--timeout', '1500', NODES.join(','));
       for (const node of NODES) {
-        const [, root, local] = (await lab.inNode(node, 'df -h / /local')).split('\n');
+        // Three systems that start their services at once let an ssh wait.
+        const said = await until(
+          'df',
+          () => lab.inNode(node, 'df -h / /local').catch(() => ''),
+          (text) => text !== '',
+        );
+        const [, root, local] = said.split('\n');
         expect(root).toMatch(/^union +(29|30|31)G .* \/$/);
         expect(local).toMatch(/^\/dev\/sda1 .* \/local$/);
       }
