@@ -83,7 +83,12 @@ const cases: Broken[] = [
   },
   {
     cause: 'memory.panic',
-    change: init('a=0123456789abcdef', 'while :; do a=$a$a; done'),
+    // What else runs there would be killed first, for a while.
+    change: init(
+      'for p in /proc/[0-9]*; do echo -1000 >$p/oom_score_adj; done 2>/dev/null',
+      'a=0123456789abcdef',
+      'while :; do a=$a$a; done',
+    ),
     settings: ['ram=256M'],
     words: ['Kernel panic at init', 'its 256M of memory were used up, and nothing was left to be killed'],
   },
