@@ -58,7 +58,9 @@ async function apply({ requireLab, log }: Parts, given: unknown, hasConsent: boo
 async function load(uri: vscode.Uri): Promise<LoadedLab> {
   const document = await vscode.workspace.openTextDocument(uri);
   const path = basename(uri.fsPath);
-  if (!(await document.save())) throw new BootyardError('lab.file', `${path} could not be saved.`);
+  // One that is being saved, as by the editor itself, is said not to be saved.
+  if (document.isDirty && !(await document.save()) && document.isDirty)
+    throw new BootyardError('lab.file', `${path} could not be saved.`);
   const folder = dirname(uri.fsPath);
   const { lab, problems, at } = readLab(document.getText(), folder);
   if (lab) return { lab, path, folder, at };
