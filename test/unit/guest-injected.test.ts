@@ -105,4 +105,11 @@ describe('scripts for nodes', () => {
     const common = readFileSync(join(guestFolder(), 'bin/_walt_internal_/walt-script-common'), 'utf8');
     expect(common).toContain(`printf '*** %-60s ***\\n'`);
   });
+
+  it('a step label that cannot be written ends no boot', () => {
+    const script =
+      '. ./bin/_walt_internal_/walt-script-common; set -e; step one >&-; echo "on after $current_step"';
+    const { stdout } = spawnSync('busybox', ['sh', '-c', script], { cwd: guestFolder(), encoding: 'utf8' });
+    expect(stdout).toBe('on after one\n');
+  });
 });
